@@ -1,0 +1,1 @@
+"""Seq2Seq Explorer: translate a sentence and see how."""

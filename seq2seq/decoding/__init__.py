@@ -1,0 +1,1 @@
+"""Search over any model that keeps the contract of ``nn/model.py``."""

@@ -1,0 +1,111 @@
+"""The complete record of a search, in plain numbers.
+
+A trace holds ids, not strings, and no tensors: it can be stored, sent and drawn as it is.
+Step scores add up: a candidate's ``cumulative`` is its parent's cumulative plus its own
+``step_score``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Candidate", "Expansion", "Fate", "FinishedHypothesis", "Trace", "TraceStep"]
+
+Fate = Literal["kept", "pruned", "finished"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One continuation of a live hypothesis that the search weighed.
+
+    Attributes:
+        token: id of the piece.
+        probability: the model's own, from a softmax over the raw logits; never changed by
+            forcing, constraints or temperature.
+        rank: 1 for the piece that the model itself thinks most probable.
+        step_score: log-probability that the search added for it (natural logarithm).
+        cumulative: sum of the step scores from the start up to this piece.
+        normalised: ``cumulative`` after length and coverage penalty: what hypotheses are
+            compared by once finished.
+        fate: what became of it.
+        reason: why, in a few words: ``"best in beam"``, ``"outside beam"``, ``"forced"``,
+            ``"not the forced token"``, ``"repeats a 3-gram"``, ``"end of sentence"``, ``"drawn"`` …
+        node: number of the hypothesis that it became, None if pruned.
+    """
+
+    token: int
+    probability: float
+    rank: int
+    step_score: float
+    cumulative: float
+    normalised: float
+    fate: Fate
+    reason: str
+    node: int | None
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """A live hypothesis at one step, with everything it could have become.
+
+    Attributes:
+        node: its number, unique in the trace; the root is 0.
+        parent: node that it grew from, None for the root.
+        token: piece it ends with, which the decoder read at this step (bos for the root).
+        cumulative: its score so far.
+        entropy: of the model's raw distribution at this step, in nats.
+        attention: weights over the source pieces at this step, mean over layers and heads;
+            None for a model without attention.
+        candidates: the most probable ones, every one that survived among them, best first.
+    """
+
+    node: int
+    parent: int | None
+    token: int
+    cumulative: float
+    entropy: float
+    attention: tuple[float, ...] | None
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
+class TraceStep:
+    """All live hypotheses at position ``position`` (0 produces the first target piece)."""
+
+    position: int
+    expansions: tuple[Expansion, ...]
+
+
+@dataclass(frozen=True)
+class FinishedHypothesis:
+    """A hypothesis that left the search, in the order of its final rank.
+
+    Attributes:
+        node: number of its last piece in the trace.
+        tokens: its pieces without bos, with the final eos if it ended by itself.
+        cumulative: sum of its step scores.
+        normalised: what it was ranked by.
+        ended: False if the length limit cut it off.
+    """
+
+    node: int
+    tokens: tuple[int, ...]
+    cumulative: float
+    normalised: float
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Everything that happened in the search for one sentence.
+
+    Attributes:
+        steps: in order of position.
+        finished: all finished hypotheses, best first; more than were asked for as n-best.
+        forced: number of leading positions whose piece was forced.
+    """
+
+    steps: tuple[TraceStep, ...]
+    finished: tuple[FinishedHypothesis, ...]
+    forced: int = 0

@@ -1,0 +1,1 @@
+"""Text to ids on disk, ids to a trained model."""

@@ -1,0 +1,1 @@
+"""The browser interface; the only part that imports gradio and plotly."""
