@@ -23,6 +23,7 @@ __all__ = [
     "RecurrentConfig",
     "SamplingConfig",
     "SearchConfig",
+    "Settings",
     "TrainingConfig",
     "TransformerConfig",
     "read_json",
@@ -52,7 +53,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-class _Settings:
+class Settings:
     """Shared behaviour of all settings: from and to plain dictionaries, with checks."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,7 +97,7 @@ class _Settings:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, _Settings):
+    if isinstance(value, Settings):
         return value.to_dict()
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
@@ -123,7 +124,7 @@ def _typed(where: str, hint: Any, value: Any) -> Any:
         if len(kinds) != len(value):
             raise ConfigError(f"{where}: must hold {len(kinds)} values, not {len(value)}")
         return tuple(_typed(where, kind, v) for kind, v in zip(kinds, value, strict=True))
-    if isinstance(hint, type) and issubclass(hint, _Settings):
+    if isinstance(hint, type) and issubclass(hint, Settings):
         return value if isinstance(value, hint) else hint.from_dict(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
@@ -136,7 +137,7 @@ def _typed(where: str, hint: Any, value: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig(_Settings):
+class ModelConfig(Settings):
     """What every architecture needs to know; the subclasses add their own sizes.
 
     Attributes:
@@ -283,7 +284,7 @@ ModelConfig.registry.update(recurrent=RecurrentConfig, transformer=TransformerCo
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplingConfig(_Settings):
+class SamplingConfig(Settings):
     """Draw tokens at random instead of searching for the best ones.
 
     Attributes:
@@ -306,7 +307,7 @@ class SamplingConfig(_Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchConfig(_Settings):
+class SearchConfig(Settings):
     """How the decoder looks for a translation.
 
     Attributes:
@@ -362,7 +363,7 @@ class SearchConfig(_Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataFile(_Settings):
+class DataFile(Settings):
     """A tab-separated file of sentence pairs, plain or gzip.
 
     Attributes:
@@ -378,7 +379,7 @@ class DataFile(_Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig(_Settings):
+class DataConfig(Settings):
     """What ``prepare`` reads and how it cleans it.
 
     Attributes:
@@ -419,7 +420,7 @@ class DataConfig(_Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig(_Settings):
+class TrainingConfig(Settings):
     """How a model is trained.
 
     Attributes:
@@ -471,7 +472,7 @@ class TrainingConfig(_Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experiment(_Settings):
+class Experiment(Settings):
     """One file that says how a model is made: data, architecture, training.
 
     ``model`` may leave out the vocabulary sizes and special ids: ``prepare`` knows them.
