@@ -1,0 +1,74 @@
+"""Which models can be loaded, and where a name leads."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+from seq2seq.checkpoint import Checkpoint, CheckpointError, is_checkpoint, read_checkpoint
+
+__all__ = ["FOLDER_VARIABLE", "ModelNotFoundError", "checkpoints_folder", "embedded", "locate"]
+
+FOLDER_VARIABLE = "SEQ2SEQ_CHECKPOINTS"
+
+
+class ModelNotFoundError(ValueError):
+    """A name that leads to no model; the message lists the ones that are there."""
+
+
+def checkpoints_folder() -> Path:
+    """Where the embedded checkpoints lie: ``SEQ2SEQ_CHECKPOINTS``, or beside the package."""
+    if chosen := os.environ.get(FOLDER_VARIABLE):
+        return Path(chosen)
+    return Path(__file__).resolve().parent.parent / "checkpoints"
+
+
+def embedded() -> dict[str, Checkpoint]:
+    """All embedded checkpoints that can be read, by name; reads no weights."""
+    found: dict[str, Checkpoint] = {}
+    for folder in _embedded_folders():
+        try:
+            found[folder.name] = read_checkpoint(folder)
+        except CheckpointError:
+            continue  # a damaged one must not hide the others; loading it says what is wrong
+    return found
+
+
+def locate(name: str) -> Path:
+    """The folder that an embedded name or a path of a checkpoint folder stands for.
+
+    Raises:
+        ModelNotFoundError: nothing of that name is known.
+    """
+    known = {folder.name: folder for folder in _embedded_folders()}
+    if name in known:
+        return known[name]
+    try:
+        if name and Path(name).is_dir():
+            return Path(name)
+    except (OSError, ValueError):  # too long, or a NUL inside: no path at all
+        pass
+    raise ModelNotFoundError(_explain(name, sorted(known)))
+
+
+def _embedded_folders() -> list[Path]:
+    root = checkpoints_folder()
+    if not root.is_dir():
+        return []
+    return sorted(folder for folder in root.iterdir() if is_checkpoint(folder))
+
+
+def _explain(name: str, known: list[str]) -> str:
+    shown = name if len(name) <= 80 else name[:80] + "…"
+    listing = ", ".join(known) if known else f"none in {checkpoints_folder()}"
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        return f"there is no checkpoint folder {shown!r}; embedded models: {listing}"
+    if "/" in name:
+        return (
+            f"{shown!r} is no folder here, and models of the Hugging Face Hub cannot be loaded "
+            f"yet; embedded models: {listing}"
+        )
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"unknown model {shown!r}{hint} (embedded models: {listing}; or give a folder)"

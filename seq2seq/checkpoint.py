@@ -1,0 +1,308 @@
+"""A checkpoint folder: ``config.json``, sharded safetensors, the text pipeline's files.
+
+Writing makes the folder beside its place and renames it, so that a killed process never leaves
+half a checkpoint there. Reading believes nothing: every claim is checked, and what does not hold
+is one clear line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from seq2seq.config import (
+    ConfigError,
+    ModelConfig,
+    RecurrentConfig,
+    SearchConfig,
+    Settings,
+    TransformerConfig,
+    read_json,
+)
+from seq2seq.files import new_folder, write_json, write_text
+from seq2seq.nn import AnyModel
+from seq2seq.text.encoding import TextError, TextPipeline
+from seq2seq.text.moses_bpe import MosesBpe
+from seq2seq.weights import CheckpointError, Storage, load_weights, save_weights
+
+__all__ = [
+    "FORMAT_VERSION",
+    "AttentionChoice",
+    "Checkpoint",
+    "CheckpointError",
+    "CheckpointInfo",
+    "LoadedCheckpoint",
+    "describe",
+    "is_checkpoint",
+    "load_checkpoint",
+    "read_checkpoint",
+    "save_checkpoint",
+]
+
+FORMAT_VERSION = 1
+_CONFIG = "config.json"
+_CARD = "README.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionChoice(Settings):
+    """The attention map that is shown first: the one with the lowest alignment error.
+
+    Attributes:
+        layer, head: counted from 0; None means the mean over that axis.
+    """
+
+    layer: int | None = None
+    head: int | None = None
+
+    def __post_init__(self) -> None:
+        self._require(self.layer is None or self.layer >= 0, "layer", "at least 0")
+        self._require(self.head is None or self.head >= 0, "head", "at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointInfo(Settings):
+    """What has to be said about a checkpoint beside its model.
+
+    Attributes:
+        name: for people, normally the folder's name.
+        text: the text pipeline; ``moses-bpe`` is :class:`seq2seq.text.moses_bpe.MosesBpe`.
+        languages: codes that it can encode and decode.
+        target_tags: the source begins with a piece that names the target language.
+        directions: pairs of source and target language.
+        search: settings tuned on the development set; the defaults of a translation.
+        attention_default: shown first; None for the mean over everything, or no attention.
+    """
+
+    name: str
+    text: Literal["moses-bpe"] = "moses-bpe"
+    languages: tuple[str, ...]
+    target_tags: bool = False
+    directions: tuple[tuple[str, str], ...]
+    search: SearchConfig = field(default_factory=SearchConfig)
+    attention_default: AttentionChoice | None = None
+
+    def __post_init__(self) -> None:
+        self._require(self.name.strip() != "", "name", "a name")
+        self._require(len(self.languages) > 0, "languages", "a list of at least one code")
+        unique = len(set(self.languages)) == len(self.languages)
+        self._require(unique, "languages", "a list without repetitions")
+        self._require(len(self.directions) > 0, "directions", "a list of at least one pair")
+        for pair in self.directions:
+            self._require(set(pair) <= set(self.languages), "directions", "among the languages")
+            self._require(pair[0] != pair[1], "directions", "between two different languages")
+        self._require(self.search.sampling is None, "search", "free of sampling")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint(CheckpointInfo):
+    """All that ``config.json`` says.
+
+    Attributes:
+        format_version: of the folder's layout.
+        model: architecture and sizes.
+        storage: number format of the weights on disk.
+    """
+
+    format_version: int = FORMAT_VERSION
+    model: ModelConfig
+    storage: Literal["fp32", "fp16", "int8"]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require(self.format_version == FORMAT_VERSION, "format_version", str(FORMAT_VERSION))
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedCheckpoint:
+    """A checkpoint in memory.
+
+    Attributes:
+        info: what its ``config.json`` says.
+        model: ready to run, in evaluation mode.
+        text: its text pipeline.
+        revision: 12 hexadecimal digits of a SHA-256 over settings, weights and text files.
+        folder: where it was read.
+    """
+
+    info: Checkpoint
+    model: AnyModel
+    text: TextPipeline
+    revision: str
+    folder: Path
+
+
+def save_checkpoint(
+    folder: Path,
+    model: AnyModel,
+    text: TextPipeline,
+    info: CheckpointInfo,
+    *,
+    storage: Storage,
+    card: str | None = None,
+) -> Checkpoint:
+    """Write a checkpoint folder, all of it or nothing.
+
+    Args:
+        folder: its place; an older checkpoint there is replaced whole.
+        model: its weights are stored, whatever device they are on.
+        text: its files are stored.
+        info: what the model does not know of itself.
+        storage: number format of the weights.
+        card: text of ``README.md``, the model card; without it there is none.
+
+    Returns:
+        What ``config.json`` says.
+
+    Raises:
+        CheckpointError: ``folder`` holds something else, the parts do not belong together, or
+            the disk refuses.
+    """
+    said = {f.name: getattr(info, f.name) for f in fields(CheckpointInfo)}
+    checkpoint = Checkpoint(**said, model=model.config, storage=storage)
+    _check_vocabulary(text, model.config, where=str(folder))
+    _check_attention_default(checkpoint, model, where=str(folder))
+    if folder.is_symlink() or (folder.exists() and not _replaceable(folder)):
+        raise CheckpointError(
+            f"{folder}: exists and is not a checkpoint; choose another place or remove it"
+        )
+    try:
+        with new_folder(folder) as fresh:
+            save_weights(fresh, model, storage=storage)
+            text.save(fresh)
+            if card is not None:
+                write_text(fresh / _CARD, card)
+            write_json(fresh / _CONFIG, checkpoint.to_dict())
+    except OSError as error:
+        raise CheckpointError(f"{folder}: cannot be written ({error.strerror})") from error
+    return checkpoint
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether ``folder`` has a ``config.json`` that calls itself one of ours."""
+    try:
+        return "format_version" in read_json(folder / _CONFIG)
+    except ConfigError:
+        return False
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Read ``config.json`` alone, without loading any weights.
+
+    Raises:
+        CheckpointError: there is none, or it cannot be used.
+    """
+    path = folder / _CONFIG
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: is not a folder; give the folder of a checkpoint")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: is missing, so {folder} is not a checkpoint")
+    try:
+        values = read_json(path)
+        version = values.get("format_version")
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise CheckpointError(
+                f"{path}: format version {version} is newer than this program reads "
+                f"({FORMAT_VERSION}); update the program"
+            )
+        if version is None:
+            raise CheckpointError(f"{path}: has no 'format_version', so it is not a checkpoint")
+        return Checkpoint.from_dict(values)
+    except ConfigError as error:
+        text = str(error)
+        raise CheckpointError(text if str(path) in text else f"{path}: {text}") from error
+
+
+def load_checkpoint(folder: Path, *, device: torch.device | str = "cpu") -> LoadedCheckpoint:
+    """Read a whole checkpoint; weights become fp32 on ``device``.
+
+    Raises:
+        CheckpointError: anything is missing, damaged, unsafe or does not fit together.
+    """
+    info = read_checkpoint(folder)
+    text = _load_text(folder, info)
+    _check_vocabulary(text, info.model, where=str(folder))
+    model = load_weights(folder, info.model, storage=info.storage)
+    _check_attention_default(info, model, where=str(folder))
+    return LoadedCheckpoint(info, model.to(device), text, _digest(folder), folder)
+
+
+def describe(config: ModelConfig) -> str:
+    """One line for people: ``"Transformer, 3+3 layers, 256 wide, 4 heads"``."""
+    if isinstance(config, TransformerConfig):
+        return (
+            f"Transformer, {config.encoder_layers}+{config.decoder_layers} layers, "
+            f"{config.d_model} wide, {config.heads} heads"
+        )
+    if isinstance(config, RecurrentConfig):
+        both = "bidirectional " if config.bidirectional else ""
+        looks = "no attention" if config.attention == "none" else f"{config.attention} attention"
+        return (
+            f"{both}{config.cell.upper()}, {config.encoder_layers}+{config.decoder_layers} layers, "
+            f"{config.decoder_size} wide, {looks}"
+        )
+    return config.architecture
+
+
+# --- Writing ----------------------------------------------------------------------------------
+
+
+def _replaceable(folder: Path) -> bool:
+    return folder.is_dir() and (is_checkpoint(folder) or not any(folder.iterdir()))
+
+
+# --- Reading ----------------------------------------------------------------------------------
+
+
+def _load_text(folder: Path, info: Checkpoint) -> TextPipeline:
+    try:
+        return MosesBpe.load(folder, languages=info.languages, target_tags=info.target_tags)
+    except TextError as error:
+        text = str(error)
+        raise CheckpointError(text if str(folder) in text else f"{folder}: {text}") from error
+
+
+def _check_vocabulary(text: TextPipeline, config: ModelConfig, *, where: str) -> None:
+    for key in ("source_vocabulary", "target_vocabulary"):
+        if getattr(config, key) != text.vocabulary_size:
+            raise CheckpointError(
+                f"{where}: the tokenizer has {text.vocabulary_size} pieces, model.{key} is "
+                f"{getattr(config, key)}; they belong to different models"
+            )
+    for key in ("pad_id", "bos_id", "eos_id", "unk_id"):
+        if getattr(config, key) != getattr(text, key):
+            raise CheckpointError(
+                f"{where}: {key} is {getattr(text, key)} in the tokenizer, model.{key} is "
+                f"{getattr(config, key)}; they belong to different models"
+            )
+
+
+def _check_attention_default(info: Checkpoint, model: AnyModel, *, where: str) -> None:
+    if (choice := info.attention_default) is None:
+        return
+    layout = model.attention_layout
+    sizes: dict[str, int] = {
+        "layer": len(layout.layers) if layout else 0,
+        "head": len(layout.heads) if layout else 0,
+    }
+    chosen: dict[str, Any] = choice.to_dict()
+    for key, size in sizes.items():
+        if chosen[key] is not None and chosen[key] >= size:
+            raise CheckpointError(
+                f"{where}: attention_default.{key} is {chosen[key]}, but the model has {size}"
+            )
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 over everything that decides the output: settings, weights, text files."""
+    total = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name != _CARD and not path.name.startswith("."):
+            total.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+            with path.open("rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()[:12]

@@ -1,0 +1,176 @@
+"""One loaded model on one device: ids in, search results out, with timing and a way out.
+
+When the device runs out of memory the same sentences run on the CPU, and the outcome says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from seq2seq.checkpoint import CheckpointError, LoadedCheckpoint, load_checkpoint
+from seq2seq.config import SearchConfig
+from seq2seq.decoding.search import PartialHypothesis, SearchResult, search
+from seq2seq.device import precision_name, running_dtype
+from seq2seq.nn import AnyModel, Memory
+
+__all__ = ["Outcome", "Runner"]
+
+_log = logging.getLogger(__name__)
+
+OnStep = Callable[[Sequence[PartialHypothesis]], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one batch gave.
+
+    Attributes:
+        results: one per sentence, in order.
+        encoder, decoder: wall-clock seconds of the whole batch.
+        device, precision: where and in which number format it ran in the end.
+        warnings: for people.
+    """
+
+    results: tuple[SearchResult, ...]
+    encoder: float
+    decoder: float
+    device: str
+    precision: str
+    warnings: tuple[str, ...] = ()
+
+
+class Runner:
+    """Runs a checkpoint's model; may be called from many threads at once.
+
+    Args:
+        checkpoint: loaded on the CPU in fp32; its model is moved, not copied.
+        device: where it shall run.
+        last_resort: running out of memory here is an error.
+    """
+
+    def __init__(
+        self, checkpoint: LoadedCheckpoint, *, device: torch.device, last_resort: bool = False
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._last_resort = last_resort
+        self.device = device
+        self.dtype = running_dtype(device)
+        self.model: AnyModel = checkpoint.model.to(device, self.dtype).eval()
+        self._refuge: Runner | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory of the parameters and tables, the copy on the CPU included if there is one."""
+        tensors = (*self.model.parameters(), *self.model.buffers())
+        own = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return own + (self._refuge.memory_bytes if self._refuge else 0)
+
+    def run(
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        config: SearchConfig,
+        prefixes: Sequence[Sequence[int]],
+        trace: bool = False,
+        attention: bool = True,
+        on_step: OnStep | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Outcome:
+        """Search for translations of one batch; see :func:`seq2seq.decoding.search.search`."""
+        started = time.perf_counter()
+        timed = _Timed(self.model)
+        try:
+            with torch.inference_mode():
+                results = search(
+                    cast(AnyModel, timed),
+                    self._pad(sources),
+                    config=config,
+                    prefixes=prefixes if any(prefixes) else None,
+                    trace=trace,
+                    attention=attention,
+                    on_step=on_step,
+                    should_stop=should_stop,
+                )
+        except torch.OutOfMemoryError:
+            if self._last_resort:
+                raise
+            warning = (
+                f"{self.device} ran out of memory, so this was translated on the CPU, which is slow"
+            )
+        else:
+            total = time.perf_counter() - started
+            return Outcome(
+                results=tuple(results),
+                encoder=timed.seconds,
+                decoder=total - timed.seconds,
+                device=str(self.device),
+                precision=precision_name(self.dtype),
+            )
+        # Outside the except block, so that the failed search's tensors are no longer held.
+        _log.warning("%s: %s", self._checkpoint.info.name, warning)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        outcome = self._on_cpu().run(
+            sources,
+            config=config,
+            prefixes=prefixes,
+            trace=trace,
+            attention=attention,
+            on_step=on_step,
+            should_stop=should_stop,
+        )
+        return Outcome(
+            results=outcome.results,
+            encoder=outcome.encoder,
+            decoder=outcome.decoder,
+            device=outcome.device,
+            precision=outcome.precision,
+            warnings=(warning, *outcome.warnings),
+        )
+
+    def _pad(self, sources: Sequence[Sequence[int]]) -> Tensor:
+        longest = max(len(ids) for ids in sources)
+        pad = self.model.config.pad_id
+        rows = [[*ids, *[pad] * (longest - len(ids))] for ids in sources]
+        return torch.tensor(rows, dtype=torch.long, device=self.device)
+
+    def _on_cpu(self) -> Runner:
+        """The same checkpoint on the CPU in fp32, read from disk on first need."""
+        with self._lock:
+            if self._refuge is None:
+                fresh = load_checkpoint(self._checkpoint.folder)
+                if fresh.revision != self._checkpoint.revision:
+                    raise CheckpointError(
+                        f"{fresh.folder}: has changed since it was loaded; load it again"
+                    )
+                self._refuge = Runner(fresh, device=torch.device("cpu"), last_resort=True)
+            return self._refuge
+
+
+class _Timed:
+    """A model that adds up the time spent in its encoder and is otherwise the model itself."""
+
+    def __init__(self, model: AnyModel) -> None:
+        self._model = model
+        self.seconds = 0.0
+
+    def encode(self, source: Tensor, source_mask: Tensor) -> Memory:
+        """As the model's."""
+        started = time.perf_counter()
+        memory: Memory = self._model.encode(source, source_mask)
+        if source.device.type == "cuda":
+            torch.cuda.synchronize(source.device)
+        self.seconds += time.perf_counter() - started
+        return memory
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)

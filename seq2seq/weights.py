@@ -1,0 +1,250 @@
+"""Weights on disk: sharded safetensors in fp32, fp16 or int8, checked before they are believed.
+
+Shards and index are written and read by huggingface_hub. A tensor that the model uses twice
+(tied embeddings) is stored once, under its first name. Everything that a file claims is held
+against the shapes that the configuration implies before memory is set aside for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from huggingface_hub import load_state_dict_from_file, save_torch_state_dict
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from seq2seq.config import ConfigError, ModelConfig, read_json
+from seq2seq.nn import AnyModel, build_model
+
+__all__ = ["MAX_SHARD_SIZE", "CheckpointError", "Storage", "load_weights", "save_weights"]
+
+Storage = Literal["fp32", "fp16", "int8"]
+
+MAX_SHARD_SIZE = "9MB"  # so that every file stays below the 10 MB that a Space takes without LFS
+_SINGLE = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+_MAX_LAYERS = 256
+_SMALLEST_SCALE = 2.0**-24  # of fp16
+_MAX_TABLE = 2**26  # elements of tables that are computed, not stored (sinusoids)
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be written or read; names the file and what to do about it."""
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What one tensor of a file must look like, or claims to."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+def save_weights(folder: Path, model: AnyModel, *, storage: Storage) -> None:
+    """Write all parameters into ``folder``, in shards below 10 MB with an index.
+
+    ``fp16`` halves the size. ``int8`` keeps matrices as integers in -127..127 with one scale per
+    output row, ``w = q * scale``, and everything else as fp16: a quarter of the size.
+
+    Raises:
+        CheckpointError: a weight is not finite, or too large for fp16.
+    """
+    packed: dict[str, Tensor] = {}
+    for name, tensor in _unique(model).items():
+        value = tensor.detach().to("cpu", torch.float32)
+        if not torch.isfinite(value).all():
+            raise CheckpointError(f"weight {name!r} is not finite, so it is not saved")
+        packed.update(_pack(name, value, storage))
+    for name, value in packed.items():
+        if not torch.isfinite(value).all():
+            raise CheckpointError(f"weight {name!r} is too large for fp16: store it as fp32")
+    save_torch_state_dict(packed, folder, max_shard_size=MAX_SHARD_SIZE)
+
+
+def load_weights(folder: Path, config: ModelConfig, *, storage: Storage) -> AnyModel:
+    """Build the model that ``config`` describes and fill it from ``folder``, as fp32 on the CPU.
+
+    Raises:
+        CheckpointError: a file is missing, damaged or points outside the folder; a tensor is
+            missing, unexpected, of the wrong shape, or not finite; the sizes are absurd.
+    """
+    outline = _outline(folder, config)
+    expected: dict[str, _Stored] = {}
+    for name, tensor in _unique(outline).items():
+        expected.update(_expected(name, tuple(tensor.shape), storage))
+    files = _shards(folder)
+    found = {name for path in files for name in _check_header(path, files[path], expected)}
+    if missing := sorted(set(expected) - found):
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise CheckpointError(
+            f"{folder}: weight {missing[0]!r}{more} is missing from the files; copy the whole "
+            "checkpoint folder again"
+        )
+    with torch.random.fork_rng(devices=[]):  # random initialisation must not shift the caller's
+        model = build_model(config)
+    values: dict[str, Tensor] = {}
+    for path in files:
+        values.update(_read(path))
+    with torch.no_grad():
+        for name, tensor in _unique(model).items():
+            tensor.copy_(_unpack(name, values, folder))
+    return model.eval()
+
+
+# --- The number formats -----------------------------------------------------------------------
+
+
+def _unique(model: AnyModel) -> dict[str, Tensor]:
+    """Parameters and stored buffers by name; a tied tensor only under its first name."""
+    seen: set[int] = set()
+    result: dict[str, Tensor] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            result[name] = tensor
+    return result
+
+
+def _is_matrix(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 2
+
+
+def _pack(name: str, value: Tensor, storage: Storage) -> dict[str, Tensor]:
+    if storage == "fp32":
+        return {name: value.contiguous()}
+    if storage == "fp16" or not _is_matrix(tuple(value.shape)):
+        return {name: value.half().contiguous()}
+    # The scale is rounded to fp16 first, so that the integers make up for its rounding.
+    scale = (value.abs().amax(dim=1) / 127).half().clamp(min=_SMALLEST_SCALE)
+    quantised = (value / scale.float()[:, None]).round().clamp(-127, 127).to(torch.int8)
+    return {name: quantised.contiguous(), f"{name}.scale": scale}
+
+
+def _expected(name: str, shape: tuple[int, ...], storage: Storage) -> dict[str, _Stored]:
+    if storage == "fp32":
+        return {name: _Stored("F32", shape)}
+    if storage == "fp16" or not _is_matrix(shape):
+        return {name: _Stored("F16", shape)}
+    return {name: _Stored("I8", shape), f"{name}.scale": _Stored("F16", shape[:1])}
+
+
+def _unpack(name: str, values: Mapping[str, Tensor], folder: Path) -> Tensor:
+    value = values[name].float()
+    if (scale := values.get(f"{name}.scale")) is not None:
+        value = value * scale.float()[:, None]
+    if not torch.isfinite(value).all():
+        raise CheckpointError(
+            f"{folder}: weight {name!r} holds NaN or infinity; the checkpoint is damaged or its "
+            "training diverged: get or train it again"
+        )
+    return value
+
+
+# --- Checks before anything is allocated ------------------------------------------------------
+
+
+def _outline(folder: Path, config: ModelConfig) -> AnyModel:
+    """The model with shapes but without memory."""
+    where = folder / "config.json"
+    for key, value in config.to_dict().items():
+        if key.endswith("_layers") and value > _MAX_LAYERS:
+            raise CheckpointError(f"{where}: {key} is {value}, at most {_MAX_LAYERS} are read")
+    try:
+        with torch.device("meta"):
+            model = build_model(config)
+    except ConfigError as error:
+        raise CheckpointError(f"{where}: {error}") from error
+    except (RuntimeError, OverflowError, TypeError, MemoryError) as error:
+        raise CheckpointError(f"{where}: the model is too large to be built") from error
+    stored = {id(tensor) for tensor in model.state_dict(keep_vars=True).values()}
+    computed = sum(b.numel() for b in model.buffers() if id(b) not in stored)
+    if computed > _MAX_TABLE:
+        raise CheckpointError(f"{where}: the model's position tables are too large to be built")
+    return model
+
+
+def _shards(folder: Path) -> dict[Path, frozenset[str] | None]:
+    """Weight files with the tensor names that the index puts there (None without an index)."""
+    index = folder / _INDEX
+    if not index.exists():
+        single = folder / _SINGLE
+        if not single.is_file():
+            raise CheckpointError(f"{single}: is missing; copy the whole checkpoint folder again")
+        return {single: None}
+    try:
+        weight_map = read_json(index).get("weight_map")
+    except ConfigError as error:
+        raise CheckpointError(f"{error}; copy the whole checkpoint folder again") from error
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(f"{index}: has no 'weight_map'; copy the checkpoint folder again")
+    names: dict[Path, set[str]] = {}
+    for tensor, file in weight_map.items():
+        if not _is_plain_shard(file):
+            raise CheckpointError(
+                f"{index}: {file!r} is not the name of a .safetensors file in this folder; "
+                "do not use this checkpoint"
+            )
+        names.setdefault(folder / file, set()).add(tensor)
+    for path in names:
+        if not path.is_file():
+            raise CheckpointError(f"{path}: is missing; copy the whole checkpoint folder again")
+    return {path: frozenset(tensors) for path, tensors in names.items()}
+
+
+def _is_plain_shard(file: object) -> bool:
+    """Whether an index entry is a bare file name: no folders, drives or other suffixes."""
+    plain = isinstance(file, str) and not set(file) & set("/\\:\0") and not file.startswith(".")
+    return plain and str(file).endswith(".safetensors")
+
+
+def _check_header(
+    path: Path, listed: frozenset[str] | None, expected: Mapping[str, _Stored]
+) -> list[str]:
+    """Hold a file's header against the configuration; nothing is loaded yet. Gives its names."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = {}
+            for name in file.keys():  # noqa: SIM118  (not a mapping)
+                part = file.get_slice(name)
+                found[name] = _Stored(str(part.get_dtype()), tuple(part.get_shape()))
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path}: is damaged or cut short ({_first_line(error)}); copy the file again"
+        ) from error
+    if listed is not None and set(found) != listed:
+        odd = min(set(found) ^ listed)
+        raise CheckpointError(f"{path}: disagrees with {_INDEX} about {odd!r}; copy both again")
+    for name, stored in found.items():
+        if name not in expected:
+            raise CheckpointError(
+                f"{path}: weight {name!r} is unexpected; config.json belongs to another model"
+            )
+        if stored.shape != expected[name].shape:
+            raise CheckpointError(
+                f"{path}: weight {name!r} has the shape {list(stored.shape)}, config.json implies "
+                f"{list(expected[name].shape)}"
+            )
+        if stored.dtype != expected[name].dtype:
+            raise CheckpointError(
+                f"{path}: weight {name!r} is stored as {stored.dtype}, config.json implies "
+                f"{expected[name].dtype}"
+            )
+    return list(found)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        values = load_state_dict_from_file(path, map_location="cpu")
+    except (ValueError, OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path}: cannot be read as safetensors ({_first_line(error)})"
+        ) from error
+    return dict(values)
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
