@@ -1,0 +1,353 @@
+"""The text pipeline of our own models: Moses words, cut into byte-pair pieces."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from seq2seq.text.encoding import Encoding, Piece, TextError, Word
+from seq2seq.text.normalise import LANGUAGES, normalise, normalise_tracked
+from seq2seq.text.tokenise import Token, detokenise, is_cjk, tokenise
+from seq2seq.text.vocabulary import MARK, Vocabulary
+
+__all__ = ["MosesBpe"]
+
+_REPLACEMENT = "\ufffd"
+_VISIBLE_MARK = "␣"
+
+
+class MosesBpe:
+    """Normalisation, Moses words and byte-pair pieces with one vocabulary for all languages.
+
+    Implements :class:`~seq2seq.text.encoding.TextPipeline`. No text ever gives an unknown
+    piece: what the vocabulary lacks is spelt in UTF-8 bytes. Safe to share between threads.
+    """
+
+    pad_id, bos_id, eos_id, unk_id = 0, 1, 2, 3
+
+    def __init__(
+        self, vocabulary: Vocabulary, *, languages: Sequence[str], target_tags: bool = False
+    ) -> None:
+        self._languages = _checked(languages)
+        self._vocabulary = vocabulary
+        tags = _tags(languages, target_tags)
+        self._tags = {name[2:-1]: 4 + index for index, name in enumerate(tags)}
+
+    @classmethod
+    def train(
+        cls,
+        sentences: Iterable[tuple[str, str]],
+        *,
+        languages: Sequence[str],
+        vocabulary_size: int,
+        target_tags: bool = False,
+        minimum_character_count: int = 20,
+        alphabet_limit: int | None = None,
+    ) -> Self:
+        """Learn a joint vocabulary.
+
+        Args:
+            sentences: (language, text) pairs.
+            languages: codes of all languages of the model.
+            vocabulary_size: ids in all; fewer come out of little text.
+            target_tags: reserve a piece ``<2xx>`` per language, see :meth:`encode`.
+            minimum_character_count: characters seen less often are spelt in bytes.
+            alphabet_limit: at most so many characters; 400, or 4,000 with Chinese.
+
+        Raises:
+            TextError: unknown language, no text, or too small a vocabulary.
+        """
+        known = _checked(languages)
+        counts: Counter[str] = Counter()
+        for language, text in sentences:
+            if language not in known:
+                raise TextError(f"language {language!r} is not one of {', '.join(known)}")
+            clean = normalise(text, language=language)
+            counts.update(_keys(tokenise(clean, language=language)))
+        if alphabet_limit is None:
+            alphabet_limit = 4000 if "zh" in known else 400
+        vocabulary = Vocabulary.train(
+            counts,
+            size=vocabulary_size,
+            tags=_tags(known, target_tags),
+            minimum_count=minimum_character_count,
+            alphabet=alphabet_limit,
+        )
+        return cls(vocabulary, languages=known, target_tags=target_tags)
+
+    @classmethod
+    def load(cls, folder: Path, *, languages: Sequence[str], target_tags: bool = False) -> Self:
+        """Read ``tokenizer.json`` of a checkpoint folder; raises :class:`TextError`."""
+        known = _checked(languages)
+        vocabulary = Vocabulary.load(Path(folder), tags=_tags(known, target_tags))
+        return cls(vocabulary, languages=known, target_tags=target_tags)
+
+    def save(self, folder: Path) -> None:
+        """Write ``tokenizer.json`` into a folder, whole or not at all."""
+        self._vocabulary.save(Path(folder))
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that can be encoded and decoded."""
+        return self._languages
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of ids."""
+        return len(self._vocabulary)
+
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """The vocabulary in the order of the ids, as it is stored."""
+        return self._vocabulary.pieces
+
+    def normalise(self, text: str, *, language: str) -> str:
+        """The text as the model sees it before it is cut; what a round trip gives back."""
+        self._check(language)
+        return normalise(text, language=language)
+
+    def ids(self, text: str, *, language: str, target_language: str | None = None) -> list[int]:
+        """Ids of a sentence with eos: those of :meth:`encode`, several times faster."""
+        result = [*self._tag(target_language)]
+        result += self._plain_ids(text, language)
+        result.append(self.eos_id)
+        return result
+
+    def encode(self, text: str, *, language: str, target_language: str | None = None) -> Encoding:
+        """Encode a source sentence, end-of-sentence included.
+
+        With target tags, ``<2xx>`` of the target language comes first, as a special word.
+
+        Raises:
+            TextError: a language that the model does not know.
+        """
+        self._check(language)
+        tracked = normalise_tracked(text, language=language)
+        pieces: list[Piece] = []
+        words: list[Word] = []
+
+        def special(piece: int, position: int) -> None:
+            name = self._vocabulary.pieces[piece]
+            pieces.append(Piece(piece, name, len(words), position, position))
+            words.append(Word(name, position, position, special=True))
+
+        for tag in self._tag(target_language):
+            special(tag, 0)
+        for token in tokenise(tracked.text, language=language):
+            for group in self._groups(token):
+                start, end = tracked.span(group[0].start, group[-1].end)
+                for part in group:
+                    a, b = tracked.span(part.start, part.end)
+                    if part.start == part.end:
+                        a = b = start
+                    pieces.append(Piece(part.id, self._shown(part.id), len(words), a, b))
+                words.append(Word(text[start:end], start, end))
+        special(self.eos_id, len(text))
+        return Encoding(text, language, tuple(pieces), tuple(words))
+
+    def encode_prefix(self, text: str, *, language: str, complete: bool = False) -> tuple[int, ...]:
+        """Ids of a target prefix, without bos and eos, for forced decoding.
+
+        The pieces are those of the text as it stands, so that the decoder may continue the
+        last word; ``complete`` therefore makes no difference here.
+        """
+        del complete
+        return tuple(self._plain_ids(text, language))
+
+    def decode(self, ids: Sequence[int], *, language: str) -> Encoding:
+        """Decode target ids (with or without a final eos) into readable text with words.
+
+        Raises:
+            TextError: an id outside the vocabulary, or an unknown language.
+        """
+        self._check(language)
+        drafts = self._drafts(ids, language)
+        solid = [draft for draft in drafts if draft.text]
+        text, spans = detokenise([draft.text for draft in solid], language=language)
+        place = {id(draft): span for draft, span in zip(solid, spans, strict=True)}
+        words: list[Word] = []
+        pieces: list[Piece] = []
+        position = 0
+        for draft in drafts:
+            start, end = place.get(id(draft), (position, position))
+            position = end
+            if draft.special:
+                words.append(Word(draft.name, start, end, special=True))
+            else:
+                words.append(Word(text[start:end], start, end))
+            at = [start + i for i, c in enumerate(text[start:end]) if c != " "]
+            for part in draft.parts:
+                a, b = start, start
+                if part.start < part.end:
+                    a, b = at[part.start], at[part.end - 1] + 1
+                elif 0 < part.start <= len(at):
+                    a = b = at[part.start - 1] + 1
+                pieces.append(Piece(part.id, self._shown(part.id), len(words) - 1, a, b))
+        return Encoding(text, language, tuple(pieces), tuple(words))
+
+    def piece_text(self, piece: int) -> str:
+        """How one vocabulary entry is shown, ``"␣chat"`` with a visible word start."""
+        if not 0 <= piece < len(self._vocabulary):
+            raise TextError(f"id {piece} is outside the vocabulary of {len(self._vocabulary)}")
+        text = self._vocabulary.pieces[piece]
+        return _VISIBLE_MARK + text[1:] if text.startswith(MARK) else text
+
+    def _shown(self, piece: int) -> str:
+        text = self._vocabulary.pieces[piece]
+        return text[1:] or _VISIBLE_MARK if text.startswith(MARK) else text
+
+    def _check(self, language: str) -> None:
+        if language not in self._languages:
+            raise TextError(f"language {language!r} is not one of {', '.join(self._languages)}")
+
+    def _tag(self, language: str | None) -> tuple[int, ...]:
+        if language is not None:
+            self._check(language)
+        if not self._tags:
+            return ()
+        if language is None:
+            raise TextError("this model needs a target language")
+        return (self._tags[language],)
+
+    def _plain_ids(self, text: str, language: str) -> list[int]:
+        self._check(language)
+        cut = self._vocabulary.cut
+        result: list[int] = []
+        for key in _keys(tokenise(normalise(text, language=language), language=language)):
+            result += cut(key)
+        return result
+
+    def _groups(self, token: Token) -> list[list[_Part]]:
+        """Pieces of a token with spans in normalised text, grouped into words for display."""
+        groups: list[list[_Part]] = []
+        offset = 0  # in token.text
+        pending = 0  # bytes still to come of the character at offset
+        for piece in self._vocabulary.cut(_key(token)):
+            if self._vocabulary.byte_of(piece) is not None:
+                new = pending == 0
+                if new:
+                    pending = len(token.text[offset].encode("utf-8"))
+                start, end = offset, offset + 1
+                pending -= 1
+                offset += pending == 0
+            else:
+                new = True
+                start = offset
+                offset += len(self._vocabulary.pieces[piece].removeprefix(MARK))
+                end = offset
+            part = _Part(piece, token.start + start, token.start + end)
+            if not groups or (token.cjk and new):
+                groups.append([part])
+            else:
+                groups[-1].append(part)
+        return groups
+
+    def _drafts(self, ids: Sequence[int], language: str) -> list[_Draft]:
+        drafts: list[_Draft] = []
+        for unit in self._units(ids):
+            last = drafts[-1] if drafts else None
+            fresh = last is None or last.special or unit.special or unit.initial
+            if not fresh and last is not None and language == "zh" and unit.text and last.text:
+                fresh = is_cjk(unit.text[0]) or is_cjk(last.text[-1])
+            if fresh or last is None:
+                last = _Draft(special=unit.special, name=unit.name)
+                drafts.append(last)
+            start = len(last.text)
+            last.text += unit.text
+            last.parts += [_Part(piece, start, len(last.text)) for piece in unit.ids]
+        return drafts
+
+    def _units(self, ids: Sequence[int]) -> list[_Unit]:
+        """Ids as stretches of text: one piece each, or the bytes of one character."""
+        units: list[_Unit] = []
+        index = 0
+        while index < len(ids):
+            piece = int(ids[index])
+            name = self.piece_text(piece)
+            if self._vocabulary.is_special(piece):
+                units.append(_Unit([piece], "", special=True, name=name))
+            elif self._vocabulary.byte_of(piece) is not None:
+                character, size = self._character(ids, index)
+                units.append(_Unit([int(i) for i in ids[index : index + size]], character))
+                index += size
+                continue
+            else:
+                text = self._vocabulary.pieces[piece]
+                initial = text.startswith(MARK)
+                units.append(_Unit([piece], text[initial:], initial=initial))
+            index += 1
+        return units
+
+    def _character(self, ids: Sequence[int], index: int) -> tuple[str, int]:
+        """The UTF-8 character that starts at ``index`` and its number of bytes."""
+        values = bytearray()
+        for piece in ids[index : index + 4]:
+            value = self._vocabulary.byte_of(int(piece))
+            if value is None:
+                break
+            values.append(value)
+            try:
+                character = values.decode("utf-8")
+            except UnicodeDecodeError:
+                continue
+            return _readable(character), len(values)
+        return _REPLACEMENT, 1
+
+
+@dataclass(slots=True)
+class _Part:
+    id: int
+    start: int
+    end: int
+
+
+@dataclass(slots=True)
+class _Unit:
+    ids: list[int]
+    text: str
+    initial: bool = False
+    special: bool = False
+    name: str = ""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A word under construction; parts have spans in ``text``."""
+
+    special: bool
+    name: str
+    text: str = ""
+    parts: list[_Part] = field(default_factory=list)
+
+
+def _readable(character: str) -> str:
+    """Bytes may spell what encoding never produces: spaces, controls, the word mark."""
+    if character == MARK:
+        return "_"
+    bad = character.isspace() or unicodedata.category(character) in ("Cc", "Cs", "Zs", "Zl", "Zp")
+    return _REPLACEMENT if bad else character
+
+
+def _key(token: Token) -> str:
+    return token.text if token.cjk else MARK + token.text
+
+
+def _keys(tokens: list[Token]) -> list[str]:
+    return [token.text if token.cjk else MARK + token.text for token in tokens]
+
+
+def _checked(languages: Sequence[str]) -> tuple[str, ...]:
+    if not languages:
+        raise TextError("a text pipeline needs at least one language")
+    for language in languages:
+        if language not in LANGUAGES:
+            raise TextError(f"no rules for language {language!r}, only {', '.join(LANGUAGES)}")
+    return tuple(languages)
+
+
+def _tags(languages: Sequence[str], target_tags: bool) -> tuple[str, ...]:
+    return tuple(f"<2{language}>" for language in languages) if target_tags else ()
