@@ -8,7 +8,14 @@ from pathlib import Path
 
 from seq2seq.checkpoint import Checkpoint, CheckpointError, is_checkpoint, read_checkpoint
 
-__all__ = ["FOLDER_VARIABLE", "ModelNotFoundError", "checkpoints_folder", "embedded", "locate"]
+__all__ = [
+    "FOLDER_VARIABLE",
+    "ModelNotFoundError",
+    "checkpoints_folder",
+    "embedded",
+    "embedded_folders",
+    "locate",
+]
 
 FOLDER_VARIABLE = "SEQ2SEQ_CHECKPOINTS"
 
@@ -24,12 +31,20 @@ def checkpoints_folder() -> Path:
     return Path(__file__).resolve().parent.parent / "checkpoints"
 
 
+def embedded_folders() -> dict[str, Path]:
+    """Folders of the embedded checkpoints by name, whether or not they can be read."""
+    root = checkpoints_folder()
+    if not root.is_dir():
+        return {}
+    return {folder.name: folder for folder in sorted(root.iterdir()) if is_checkpoint(folder)}
+
+
 def embedded() -> dict[str, Checkpoint]:
     """All embedded checkpoints that can be read, by name; reads no weights."""
     found: dict[str, Checkpoint] = {}
-    for folder in _embedded_folders():
+    for name, folder in embedded_folders().items():
         try:
-            found[folder.name] = read_checkpoint(folder)
+            found[name] = read_checkpoint(folder)
         except CheckpointError:
             continue  # a damaged one must not hide the others; loading it says what is wrong
     return found
@@ -41,7 +56,7 @@ def locate(name: str) -> Path:
     Raises:
         ModelNotFoundError: nothing of that name is known.
     """
-    known = {folder.name: folder for folder in _embedded_folders()}
+    known = embedded_folders()
     if name in known:
         return known[name]
     try:
@@ -50,13 +65,6 @@ def locate(name: str) -> Path:
     except (OSError, ValueError):  # too long, or a NUL inside: no path at all
         pass
     raise ModelNotFoundError(_explain(name, sorted(known)))
-
-
-def _embedded_folders() -> list[Path]:
-    root = checkpoints_folder()
-    if not root.is_dir():
-        return []
-    return sorted(folder for folder in root.iterdir() if is_checkpoint(folder))
 
 
 def _explain(name: str, known: list[str]) -> str:

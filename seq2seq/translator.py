@@ -161,6 +161,35 @@ class Translator:
         """Memory that the weights take."""
         return self._runner.memory_bytes
 
+    def direction(self, source: str | None = None, target: str | None = None) -> tuple[str, str]:
+        """The one direction that fits what is given.
+
+        Raises:
+            TranslatorError: an unknown language, no direction that fits, or several.
+        """
+        name = self.info.name
+        for role, code, side in (("source", source, 0), ("target", target, 1)):
+            known = sorted({pair[side] for pair in self.directions})
+            if code is not None and code not in known:
+                raise TranslatorError(
+                    f"{name}: {role} language {code!r} is not one of {', '.join(known)}"
+                )
+        fitting = [
+            pair
+            for pair in self.directions
+            if source in (None, pair[0]) and target in (None, pair[1])
+        ]
+        listing = ", ".join(f"{a}-{b}" for a, b in self.directions)
+        if not fitting:
+            raise TranslatorError(
+                f"{name}: does not translate {source} to {target}, only {listing}"
+            )
+        if len(fitting) > 1:
+            raise TranslatorError(
+                f"{name}: source and target language are needed to choose among {listing}"
+            )
+        return fitting[0]
+
     @overload
     def translate(
         self,
@@ -333,32 +362,8 @@ class Translator:
         }
         given = {key: value for key, value in chosen.items() if value is not None}
         config = SearchConfig.from_dict({**config.to_dict(), **given})
-        pair = self._direction(source, target)
+        pair = self.direction(source, target)
         return _Request(*pair, config=config, trace=trace, attention=attention)
-
-    def _direction(self, source: str | None, target: str | None) -> tuple[str, str]:
-        name = self.info.name
-        for role, code in (("source", source), ("target", target)):
-            known = sorted({pair[role == "target"] for pair in self.directions})
-            if code is not None and code not in known:
-                raise TranslatorError(
-                    f"{name}: {role} language {code!r} is not one of {', '.join(known)}"
-                )
-        fitting = [
-            pair
-            for pair in self.directions
-            if source in (None, pair[0]) and target in (None, pair[1])
-        ]
-        listing = ", ".join(f"{a}-{b}" for a, b in self.directions)
-        if not fitting:
-            raise TranslatorError(
-                f"{name}: does not translate {source} to {target}, only {listing}"
-            )
-        if len(fitting) > 1:
-            raise TranslatorError(
-                f"{name}: source and target language are needed to choose among {listing}"
-            )
-        return fitting[0]
 
     def _jobs(
         self, texts: Sequence[str], prefixes: Sequence[str | None], request: _Request

@@ -20,7 +20,14 @@ from torch import Tensor
 from seq2seq.config import ConfigError, ModelConfig, read_json
 from seq2seq.nn import AnyModel, build_model
 
-__all__ = ["MAX_SHARD_SIZE", "CheckpointError", "Storage", "load_weights", "save_weights"]
+__all__ = [
+    "MAX_SHARD_SIZE",
+    "CheckpointError",
+    "Storage",
+    "count_parameters",
+    "load_weights",
+    "save_weights",
+]
 
 Storage = Literal["fp32", "fp16", "int8"]
 
@@ -93,6 +100,15 @@ def load_weights(folder: Path, config: ModelConfig, *, storage: Storage) -> AnyM
         for name, tensor in _unique(model).items():
             tensor.copy_(_unpack(name, values, folder))
     return model.eval()
+
+
+def count_parameters(folder: Path, config: ModelConfig) -> int:
+    """Trainable parameters of the model that ``config`` describes, without building it.
+
+    Raises:
+        CheckpointError: the sizes are absurd; names ``folder``.
+    """
+    return _outline(folder, config).parameter_count
 
 
 # --- The number formats -----------------------------------------------------------------------

@@ -1,0 +1,192 @@
+"""The command line, ``python -m seq2seq COMMAND`` or ``seq2seq COMMAND``.
+
+Arguments are read here, the work is in :mod:`seq2seq.commands`, which is imported only when a
+command runs: ``--help`` answers without waiting for torch. Every error is one line on stderr and
+an exit status: 2 for arguments or input that cannot be used, 1 for a failure, 130 for Ctrl-C.
+``SEQ2SEQ_DEBUG=1`` shows where an error came from instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
+
+if TYPE_CHECKING:
+    _Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
+
+__all__ = ["main"]
+
+_BAD_INPUT = 2
+_FAILURE = 1
+_INTERRUPTED = 130  # as shells report a process that Ctrl-C or a closed pipe has ended
+_BROKEN_PIPE = 141
+_UNREADABLE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status and never raises.
+
+    Args:
+        arguments: the words after ``seq2seq``; None takes the process's own.
+    """
+    debug = os.environ.get("SEQ2SEQ_DEBUG") == "1"
+    try:
+        options = _parser().parse_args(arguments)
+        _run(options)
+        sys.stdout.flush()
+    except SystemExit as done:  # argparse has printed its help or error
+        return done.code if isinstance(done.code, int) else _FAILURE
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        _drop_output()
+        return _BROKEN_PIPE
+    except Exception as error:
+        if debug:
+            raise
+        return _report(error)
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    from seq2seq import commands  # noqa: PLC0415
+
+    command = {
+        "models": commands.models,
+        "translate": commands.translate,
+        "evaluate": commands.evaluate,
+        "prepare": commands.prepare,
+        "train": commands.train,
+        "package": commands.package,
+    }[options.command]
+    command(options)
+
+
+def _report(error: Exception) -> int:
+    """Print one line about ``error``; the exit status says whose fault it is."""
+    ours = type(error).__module__.split(".")[0] == "seq2seq"
+    if ours and isinstance(error, ValueError):
+        message, status = str(error), _BAD_INPUT
+    elif isinstance(error, _UNREADABLE):
+        message, status = f"{error.filename}: {error.strerror}", _BAD_INPUT
+    elif ours or isinstance(error, OSError):
+        message, status = str(error), _FAILURE
+    elif isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        message, status = "out of memory; a smaller --batch-tokens needs less", _FAILURE
+    else:
+        message = f"unexpected {type(error).__name__}: {error} (SEQ2SEQ_DEBUG=1 shows where)"
+        status = _FAILURE
+    print(f"seq2seq: error: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _drop_output() -> None:
+    """The reader has gone: nothing may be written to it any more, not even at exit."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass  # stdout is no real file, as in tests
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"seq2seq: error: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(_BAD_INPUT)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="seq2seq", description="Translate a sentence and see how.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_models(commands)
+    _add_translate(commands)
+    _add_evaluate(commands)
+    _add_training(commands)
+    return parser
+
+
+def _add_models(commands: _Commands) -> None:
+    parser = commands.add_parser("models", help="list what can be loaded")
+    parser.add_argument("--json", action="store_true", help="one JSON list instead of a table")
+
+
+def _add_translate(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "translate",
+        help="translate lines from stdin to stdout",
+        description="One line in, one line out, in order; an empty line for an empty line. "
+        "With --n-best, the alternatives of a line are separated by tabs.",
+    )
+    _add_model(parser)
+    parser.add_argument("--n-best", type=int, metavar="N", help="alternatives per line")
+    parser.add_argument("--sample", action="store_true", help="draw at random, no search")
+    parser.add_argument("--temperature", type=float, metavar="T", help="of --sample")
+    parser.add_argument("--top-k", type=int, metavar="K", help="of --sample")
+    parser.add_argument("--top-p", type=float, metavar="P", help="of --sample")
+    parser.add_argument("--seed", type=int, metavar="N", help="of --sample")
+    parser.add_argument("--json", action="store_true", help="a Translation document per line")
+    parser.add_argument("--trace", action="store_true", help="with the whole search (--json)")
+
+
+def _add_evaluate(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="score a model on a test set",
+        description="Prints one JSON object: BLEU, chrF and TER by sacrebleu, with signatures.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE.tsv[.gz]", help="sentence pairs")
+    parser.add_argument(
+        "--columns", required=True, metavar="en,fr", help="languages of the file's columns"
+    )
+    _add_model(parser)
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N pairs")
+    parser.add_argument("--tokenize", metavar="NAME", help="of BLEU: 13a, zh, char, intl, none")
+    parser.add_argument(
+        "--bootstrap-samples",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="for the 95%% intervals; 0 for none (default 1000)",
+    )
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, metavar="NAME|FOLDER", help="which model")
+    parser.add_argument("--source", metavar="LANG", help="language of the input, for instance fr")
+    parser.add_argument("--target", metavar="LANG", help="language of the output")
+    parser.add_argument("--beam", type=int, metavar="N", help="hypotheses per step; 1 is greedy")
+    parser.add_argument("--length-penalty", type=float, metavar="A", help="exponent, 0 for none")
+    parser.add_argument("--max-length", type=int, metavar="N", help="pieces of a translation")
+    parser.add_argument("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N, mps")
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="per operation on the CPU (default 1)"
+    )
+    parser.add_argument(
+        "--batch-tokens", type=int, metavar="N", help="source pieces that are batched together"
+    )
+
+
+def _add_training(commands: _Commands) -> None:
+    prepare = commands.add_parser("prepare", help="text to ids on disk")
+    prepare.add_argument("config", type=Path, metavar="CONFIG.json", help="the experiment")
+    prepare.add_argument(
+        "--data", type=Path, default=Path("data"), metavar="DIR", help="of its files (default data)"
+    )
+    train = commands.add_parser("train", help="train a model on prepared data")
+    train.add_argument("config", type=Path, metavar="CONFIG.json", help="the experiment")
+    train.add_argument("--minutes", type=float, metavar="N", help="stop after so long")
+    train.add_argument("--resume", action="store_true", help="go on with a stopped training")
+    train.add_argument("--threads", type=int, metavar="N", help="per process on the CPU")
+    train.add_argument("--device", metavar="NAME", help="cpu, cuda or mps")
+    for parser in (prepare, train):
+        parser.add_argument("--out", type=Path, metavar="DIR", help="the run (default runs/NAME)")
+    package = commands.add_parser("package", help="a trained run to a checkpoint folder")
+    package.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    package.add_argument("folder", type=Path, metavar="CHECKPOINT", help="folder to write")
+    package.add_argument("--storage", choices=("fp32", "fp16", "int8"), default="fp16")
