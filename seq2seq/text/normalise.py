@@ -38,7 +38,7 @@ CJK_LETTER = (
 )
 """Characters of Chinese words, as the inside of a character class."""
 
-CJK = CJK_LETTER + "\u3001-\u3004\u3008-\u3020\u3030\u303b-\u303f\ufe30-\ufe4f\uff01-\uff65“”‘’…—⋯·"
+CJK = CJK_LETTER + "\u3001-\u3004\u3008-\u3020\u3030\u303b-\u303f\ufe30-\ufe4f\uff01-\uff65“”…—⋯·"
 """The same with the punctuation that needs no spaces in Chinese text."""
 
 
@@ -164,10 +164,9 @@ def _moses(table: list[tuple[str, str]], *, only: str = "", without: str = "") -
 
 def _quotes_of(language: str) -> list[Rule]:
     moses = MosesPunctNormalizer
-    letters = [r for r in moses.NORMALIZE_UNICODE if r[0].startswith("([a-zA-Z])")]
     if language == "zh":
         digits = _moses(moses.REPLACE_UNICODE_PUNCTUATION, only="０１２３４５６７８９％")
-        return [*_moses(letters), *digits]
+        return [Rule.of(r"(?<=[a-zA-Z])[‘’](?=[a-zA-Z])", "'"), *digits]
     own = "„“" if language == "de" else ""
     rules = [Rule.of("’", "'"), *_moses(moses.NORMALIZE_UNICODE, without=own + "'(")]
     rules += [Rule.of("[`ʼ]", "'"), Rule.of("''", '"'), Rule.of("‟", '"')]
@@ -207,7 +206,8 @@ for _rules in _SPACING.values():
 
 
 def _all_steps(language: str) -> tuple[_Step, ...]:
-    chinese = [Rule.of(rf"(?<=[{CJK}]) | (?=[{CJK}])", "")] if language == "zh" else []
+    # Not before the sounding marks of kana, which would then compose.
+    closed_up = Rule.of(rf"(?<=[{CJK}]) (?![\u3099\u309a])| (?=[{CJK}])", "")
     return (
         _INVISIBLE,
         _Compose(),
@@ -215,7 +215,7 @@ def _all_steps(language: str) -> tuple[_Step, ...]:
         *_quotes_of(language),
         _SPACES,
         _Strip(),
-        *chinese,
+        *([closed_up] if language == "zh" else []),
         *_SPACING[language],
     )
 
