@@ -13,7 +13,6 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 __all__ = ["CellState", "RecurrentLayer", "reverse_rows"]
 
@@ -29,6 +28,13 @@ class CellState:
 
     hidden: Tensor
     cell: Tensor | None
+
+    def where(self, chosen: Tensor, *, otherwise: CellState) -> CellState:
+        """This state in the rows where ``chosen`` (rows,) is True, ``otherwise`` elsewhere."""
+        hidden = torch.where(chosen[:, None], self.hidden, otherwise.hidden)
+        if self.cell is None or otherwise.cell is None:
+            return CellState(hidden, None)
+        return CellState(hidden, torch.where(chosen[:, None], self.cell, otherwise.cell))
 
 
 def reverse_rows(x: Tensor, lengths: Tensor) -> Tensor:
@@ -64,17 +70,23 @@ class RecurrentLayer(nn.Module):
         self.rnn = build(input_size, size, batch_first=True)
         self._initialise()
 
+    @property
+    def _weights(self) -> list[nn.Parameter]:
+        """Input matrix, recurrent matrix, input bias, recurrent bias."""
+        return self.rnn.all_weights[0]
+
     def _initialise(self) -> None:
         """Orthogonal recurrent matrices, Xavier input matrices, forget gates open at first."""
+        input_matrix, recurrent_matrix, input_bias, recurrent_bias = self._weights
         with torch.no_grad():
-            for matrix in self.rnn.weight_ih_l0.split(self.size):
+            for matrix in torch.split(input_matrix, self.size):
                 nn.init.xavier_uniform_(matrix)
-            for matrix in self.rnn.weight_hh_l0.split(self.size):
+            for matrix in torch.split(recurrent_matrix, self.size):
                 nn.init.orthogonal_(matrix)
-            self.rnn.bias_ih_l0.zero_()
-            self.rnn.bias_hh_l0.zero_()
+            input_bias.zero_()
+            recurrent_bias.zero_()
             if isinstance(self.rnn, nn.LSTM):  # gates in the order input, forget, cell, output
-                self.rnn.bias_ih_l0[self.size : 2 * self.size] = 1
+                input_bias[self.size : 2 * self.size] = 1
 
     def read(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, CellState]:
         """Read right-padded sequences from a zero state.
@@ -88,37 +100,45 @@ class RecurrentLayer(nn.Module):
             last real entry.
         """
         if isinstance(self.rnn, nn.GRU):
-            # Padding comes last, so it cannot reach the real entries: no need to pack.
+            # Padding comes last and cannot reach the real entries: no need to mask it.
             output, _ = self.rnn(x)
             last = (lengths - 1)[:, None, None].expand(-1, 1, self.size)
             return output, CellState(output.gather(1, last)[:, 0], None)
-        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        states, (hidden, cell) = self.rnn(packed)
-        output, _ = pad_packed_sequence(states, batch_first=True, total_length=x.shape[1])
-        return output, CellState(hidden[0], cell[0])
+        # The fused kernel does not tell the LSTM's memory before its last step, so it reads as
+        # far as no row has ended; a batch of similar lengths leaves little for the loop. (Packing
+        # the sequences instead costs more than twice the time on a CPU.)
+        shortest = int(lengths.min())
+        output, (hidden, cell) = self.rnn(x[:, :shortest])
+        outputs, state = [output], CellState(hidden[0], cell[0])
+        for t, gates in enumerate(self.gates(x[:, shortest:]).unbind(1), start=shortest):
+            state = self.step(gates, state).where(lengths > t, otherwise=state)
+            outputs.append(state.hidden[:, None])
+        return torch.cat(outputs, dim=1), state
 
     def run(self, x: Tensor, state: CellState) -> Tensor:
         """All steps at once from ``state``: (rows, T, input_size) to (rows, T, size)."""
         hidden = state.hidden[None].to(x.dtype).contiguous()
-        if state.cell is None:
-            output, _ = self.rnn(x, hidden)
-        else:
-            output, _ = self.rnn(x, (hidden, state.cell[None].to(x.dtype).contiguous()))
-        return output  # type: ignore[no-any-return]
-
-    def split_input(self, *widths: int) -> tuple[Tensor, ...]:
-        """The input matrix cut into the parts of a concatenated input, (gates, width) each."""
-        return self.rnn.weight_ih_l0.split(widths, dim=1)
-
-    @property
-    def input_bias(self) -> Tensor:
-        """Bias of the input's part of the gates, (gates,)."""
-        bias: Tensor = self.rnn.bias_ih_l0
-        return bias
+        start: Tensor | tuple[Tensor, Tensor] = hidden
+        if state.cell is not None:
+            start = (hidden, state.cell[None].to(x.dtype).contiguous())
+        output: Tensor = self.rnn(x, start)[0]
+        return output
 
     def gates(self, x: Tensor) -> Tensor:
         """The input's part of the gates, (..., input_size) to (..., gates)."""
-        return F.linear(x, self.rnn.weight_ih_l0, self.rnn.bias_ih_l0)
+        matrix, _, bias, _ = self._weights
+        return F.linear(x, matrix, bias)
+
+    def split_gates(self, x: Tensor, *, width: int) -> tuple[Tensor, Tensor]:
+        """Gates of the known part ``x`` (..., width) of an input whose rest comes step by step.
+
+        Returns:
+            The known part's gates (..., gates), and the matrix (gates, input_size - width) that
+            the rest of the input is to be multiplied with and added.
+        """
+        matrix, _, bias, _ = self._weights
+        known, rest = torch.split(matrix, [width, matrix.shape[1] - width], dim=1)
+        return F.linear(x, known, bias), rest
 
     def step(self, gates: Tensor, state: CellState) -> CellState:
         """One step.
@@ -127,7 +147,8 @@ class RecurrentLayer(nn.Module):
             gates: (rows, gates), the input's part, see :meth:`gates`.
             state: of the same rows.
         """
-        recurrent = F.linear(state.hidden, self.rnn.weight_hh_l0, self.rnn.bias_hh_l0)
+        _, matrix, _, bias = self._weights
+        recurrent = F.linear(state.hidden, matrix, bias)
         if state.cell is None:
             return CellState(_gru(gates, recurrent, state.hidden), None)
         i, f, g, o = (gates + recurrent).chunk(4, dim=-1)

@@ -5,6 +5,9 @@ Shapes: ``rows`` sentences, ``S`` source pieces, ``T`` target pieces.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -112,10 +115,11 @@ class _Encoder(nn.Module):
         super().__init__()
         size, directions = config.encoder_size, 2 if config.bidirectional else 1
         widths = [config.embedding_size, *[size * directions] * (config.encoder_layers - 1)]
-        self.layers = nn.ModuleList(
+        layers = nn.ModuleList(
             nn.ModuleList(RecurrentLayer(config.cell, width, size) for _ in range(directions))
             for width in widths
         )
+        self.layers = cast("Sequence[Sequence[RecurrentLayer]]", layers)
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, list[list[CellState]]]:

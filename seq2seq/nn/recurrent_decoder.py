@@ -10,7 +10,9 @@ Shapes: ``rows`` sentences, ``S`` source pieces, ``T`` target pieces, ``E`` embe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -94,7 +96,8 @@ class Decoder(nn.Module, ABC):
         super().__init__()
         size = config.decoder_size
         widths = [input_size, *[size] * (config.decoder_layers - 1)]
-        self.layers = nn.ModuleList(RecurrentLayer(config.cell, width, size) for width in widths)
+        layers = nn.ModuleList(RecurrentLayer(config.cell, width, size) for width in widths)
+        self.layers = cast("Sequence[RecurrentLayer]", layers)
         self.dropout = Dropout(config.dropout)
 
     @abstractmethod
@@ -166,7 +169,8 @@ class PlainDecoder(Decoder):
 
     def hidden(self, embedded: Tensor, memory: RecurrentMemory) -> Tensor:
         """See :meth:`Decoder.hidden`."""
-        return self.dropout(self.readout(self._run(embedded, memory)))  # type: ignore[no-any-return]
+        readouts: Tensor = self.dropout(self.readout(self._run(embedded, memory)))
+        return readouts
 
     def step(self, embedded: Tensor, state: RecurrentState) -> DecoderStep:
         """See :meth:`Decoder.step`."""
@@ -185,13 +189,12 @@ class AdditiveDecoder(Decoder):
     """
 
     def __init__(self, config: RecurrentConfig) -> None:
-        values = _encoder_width(config)
-        widths = (config.embedding_size, values)
-        super().__init__(config, input_size=sum(widths))
-        self.widths = widths
-        self.attention = AdditiveAttention(config.decoder_size, values, size=config.attention_size)
+        values, size = _encoder_width(config), config.decoder_size
+        width = config.embedding_size + values
+        super().__init__(config, input_size=width)
+        self.attention = AdditiveAttention(size, values, size=config.attention_size)
         self.readout_size = config.embedding_size
-        self.readout = _linear(config.decoder_size + sum(widths), 2 * self.readout_size)
+        self.readout = _linear(size + width, 2 * self.readout_size)
 
     def keys(self, values: Tensor) -> Tensor:
         """See :meth:`AdditiveAttention.keys`."""
@@ -199,8 +202,7 @@ class AdditiveDecoder(Decoder):
 
     def hidden(self, embedded: Tensor, memory: RecurrentMemory) -> Tensor:
         """See :meth:`Decoder.hidden`."""
-        from_embedding, from_context = self.layers[0].split_input(*self.widths)
-        gates = F.linear(embedded, from_embedding, self.layers[0].input_bias)
+        gates, from_context = self.layers[0].split_gates(embedded, width=embedded.shape[-1])
         states = _unstack(memory)
         outputs, contexts = [], []
         for gate in gates.unbind(1):
@@ -228,7 +230,8 @@ class AdditiveDecoder(Decoder):
     def _read(self, output: Tensor, embedded: Tensor, context: Tensor) -> Tensor:
         """The deep output with one maxout layer (A.2.2)."""
         pairs = self.readout(torch.cat([output, embedded, context], dim=-1))
-        return self.dropout(torch.maximum(*pairs.chunk(2, dim=-1)))
+        readouts: Tensor = self.dropout(torch.maximum(*pairs.chunk(2, dim=-1)))
+        return readouts
 
 
 class LuongDecoder(Decoder):
@@ -242,9 +245,9 @@ class LuongDecoder(Decoder):
         values = _encoder_width(config)
         size = config.decoder_size
         width = config.embedding_size if config.tie_output else size
-        widths = (config.embedding_size, *([width] if config.input_feeding else []))
-        super().__init__(config, input_size=sum(widths))
-        self.widths = widths
+        fed = width if config.input_feeding else 0
+        super().__init__(config, input_size=config.embedding_size + fed)
+        self.input_feeding = config.input_feeding
         self.readout_size = width
         self.attention = (
             DotAttention() if config.attention == "dot" else GeneralAttention(size, values)
@@ -257,25 +260,21 @@ class LuongDecoder(Decoder):
 
     def start(self, memory: RecurrentMemory) -> RecurrentState:
         """See :meth:`Decoder.start`; a zero vector is fed to the first step."""
-        feed = None
-        if len(self.widths) > 1:
-            feed = memory.hidden.new_zeros(len(memory.hidden), self.readout_size)
-        return RecurrentState(memory=memory, hidden=memory.hidden, cell=memory.cell, feed=feed)
+        state = super().start(memory)
+        if not self.input_feeding:
+            return state
+        feed = memory.hidden.new_zeros(len(memory.hidden), self.readout_size)
+        return replace(state, feed=feed)
 
     def hidden(self, embedded: Tensor, memory: RecurrentMemory) -> Tensor:
         """See :meth:`Decoder.hidden`."""
         feed = self.start(memory).feed
         if feed is None:
-            return self.dropout(self._read(self._run(embedded, memory), memory)[0])
-        from_embedding, from_feed = self.layers[0].split_input(*self.widths)
-        gates = F.linear(embedded, from_embedding, self.layers[0].input_bias)
-        states, readouts = _unstack(memory), []
-        for gate in gates.unbind(1):
-            states = self._advance(gate + F.linear(feed, from_feed), states)
-            readout, _ = self._read(states[-1].hidden[:, None], memory)
-            feed = readout[:, 0]
-            readouts.append(feed)
-        return self.dropout(torch.stack(readouts, dim=1))
+            readouts, _ = self._read(self._run(embedded, memory), memory)
+        else:
+            readouts = self._run_fed(embedded, memory, feed)
+        dropped: Tensor = self.dropout(readouts)
+        return dropped
 
     def step(self, embedded: Tensor, state: RecurrentState) -> DecoderStep:
         """See :meth:`Decoder.step`."""
@@ -286,6 +285,16 @@ class LuongDecoder(Decoder):
         feed = None if state.feed is None else readout[:, 0]
         stacked = _stack(states, state.memory, feed)
         return DecoderStep(self.dropout(readout[:, 0]), weights[:, 0], stacked)
+
+    def _run_fed(self, embedded: Tensor, memory: RecurrentMemory, feed: Tensor) -> Tensor:
+        """Attentional vectors (rows, T, readout_size) of all positions with input feeding."""
+        gates, from_feed = self.layers[0].split_gates(embedded, width=embedded.shape[-1])
+        states, readouts = _unstack(memory), []
+        for gate in gates.unbind(1):
+            states = self._advance(gate + F.linear(feed, from_feed), states)
+            feed = self._read(states[-1].hidden[:, None], memory)[0][:, 0]
+            readouts.append(feed)
+        return torch.stack(readouts, dim=1)
 
     def _read(self, output: Tensor, memory: RecurrentMemory) -> tuple[Tensor, Tensor]:
         """Attentional vectors (rows, T, readout_size) and weights (rows, T, S) (eq. 5 to 8)."""
