@@ -176,7 +176,8 @@ def save_checkpoint(
             text.save(fresh)
             if card is not None:
                 write_text(fresh / _CARD, card)
-            write_json(fresh / _CONFIG, checkpoint.to_dict())
+            version = {"format_version": checkpoint.format_version}  # first, where it is seen
+            write_json(fresh / _CONFIG, {**version, **checkpoint.to_dict()})
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be written ({error.strerror})") from error
     return checkpoint

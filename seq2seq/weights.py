@@ -51,8 +51,10 @@ class _Stored:
     shape: tuple[int, ...]
 
 
-def save_weights(folder: Path, model: AnyModel, *, storage: Storage) -> None:
-    """Write all parameters into ``folder``, in shards below 10 MB with an index.
+def save_weights(
+    folder: Path, model: AnyModel, *, storage: Storage, max_shard_size: str = MAX_SHARD_SIZE
+) -> None:
+    """Write all parameters into ``folder``, in shards with an index if one does not suffice.
 
     ``fp16`` halves the size. ``int8`` keeps matrices as integers in -127..127 with one scale per
     output row, ``w = q * scale``, and everything else as fp16: a quarter of the size.
@@ -69,7 +71,9 @@ def save_weights(folder: Path, model: AnyModel, *, storage: Storage) -> None:
     for name, value in packed.items():
         if not torch.isfinite(value).all():
             raise CheckpointError(f"weight {name!r} is too large for fp16: store it as fp32")
-    save_torch_state_dict(packed, folder, max_shard_size=MAX_SHARD_SIZE)
+    save_torch_state_dict(packed, folder, max_shard_size=max_shard_size)
+    for path in folder.glob("model*.safetensors"):
+        path.chmod(0o644)  # safetensors makes them private, other people may read a checkpoint
 
 
 def load_weights(folder: Path, config: ModelConfig, *, storage: Storage) -> AnyModel:
