@@ -174,7 +174,7 @@ def package(options: argparse.Namespace) -> None:
     """A trained run to a checkpoint folder."""
     from seq2seq.training.package import package as run  # noqa: PLC0415
 
-    run(options.run, options.folder, storage=options.storage)
+    run(options.run, options.folder, storage=options.storage, scores=options.scores)
 
 
 # --- Arguments --------------------------------------------------------------------------------

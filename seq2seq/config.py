@@ -473,7 +473,9 @@ class TrainingConfig(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment(Settings):
-    """One file that says how a model is made: data, architecture, training.
+    """One file that says how a model is made: data, architecture, training, search.
+
+    ``search`` becomes the checkpoint's default; tune it on the dev pairs.
 
     ``model`` may leave out the vocabulary sizes and special ids: ``prepare`` knows them.
     """
@@ -481,6 +483,7 @@ class Experiment(Settings):
     name: str
     data: DataConfig
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
     model: dict  # type: ignore[type-arg]
 
     def __post_init__(self) -> None:

@@ -7,8 +7,9 @@ Shapes: ``rows`` sentences, ``S`` source pieces, ``T`` target pieces, ``W`` = ``
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -166,6 +167,7 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
     """Transformer encoder-decoder with the options of :class:`TransformerConfig`."""
 
     config: TransformerConfig
+    position_table: Tensor
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__(config)
@@ -187,8 +189,8 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
             nn.init.normal_(self.source_positions, std=0.02)
             nn.init.normal_(self.target_positions, std=0.02)
         else:
-            table = sinusoids(config.max_positions, width)
-            self.register_buffer("sinusoids", table, persistent=False)
+            positions = sinusoids(config.max_positions, width)
+            self.register_buffer("position_table", positions, persistent=False)
         self.dropout = Dropout(config.dropout)
         self.encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
@@ -208,10 +210,10 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
         """See :meth:`Seq2SeqModel.encode`."""
         x = self._embed(source, "source", start=0)
         allowed = source_mask[:, None, None, :]
-        for layer in self.encoder:
+        for layer in cast(Iterable[EncoderLayer], self.encoder):
             x = layer(x, allowed)
         x = self.encoder_norm(x)
-        pairs = [layer.cross_attention.memory(x) for layer in self.decoder]
+        pairs = [layer.cross_attention.memory(x) for layer in self._decoder_layers]
         return TransformerMemory(
             mask=source_mask,
             keys=tuple(key for key, _ in pairs),
@@ -229,7 +231,7 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
         allowed = memory.mask[:, None, None, :]
         x = self._embed(tokens[:, None], "target", start=state.position)
         attention, keys, values = [], [], []
-        for n, layer in enumerate(self.decoder):
+        for n, layer in enumerate(self._decoder_layers):
             x, weights, key, value = layer.step(
                 x, memory.keys[n], memory.values[n], state.keys[n], state.values[n], allowed
             )
@@ -248,7 +250,7 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
         causal = torch.ones(length, length, dtype=torch.bool, device=target_in.device).tril()
         allowed = memory.mask[:, None, None, :]
         x = self._embed(target_in, "target", start=0)
-        for n, layer in enumerate(self.decoder):
+        for n, layer in enumerate(self._decoder_layers):
             x = layer(x, memory.keys[n], memory.values[n], causal=causal, allowed=allowed)
         normed: Tensor = self.decoder_norm(x)
         return normed
@@ -257,6 +259,10 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
         """See :meth:`Seq2SeqModel.project`."""
         logits: Tensor = self.output(hidden)
         return logits
+
+    @property
+    def _decoder_layers(self) -> Iterable[DecoderLayer]:
+        return cast(Iterable[DecoderLayer], self.decoder)
 
     def _embed(self, ids: Tensor, side: str, *, start: int) -> Tensor:
         """(rows, T) ids to (rows, T, W), positions counted from ``start``."""
@@ -277,6 +283,6 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
                     "that this model has learned"
                 )
             return table[start:end]
-        if end > len(self.sinusoids):  # beyond the prepared table: computed when needed
-            return sinusoids(end, self.config.d_model)[start:].to(self.sinusoids.device)
-        return self.sinusoids[start:end]
+        if end > len(self.position_table):  # beyond the prepared table: computed when needed
+            return sinusoids(end, self.config.d_model)[start:].to(self.position_table.device)
+        return self.position_table[start:end]

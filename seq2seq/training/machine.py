@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import platform
 import signal
 import sys
 import time
@@ -18,7 +19,14 @@ from seq2seq.nn import AnyModel, build_model
 from seq2seq.training.data import ParallelIds, make_batch
 from seq2seq.training.parallel import LossModule
 
-__all__ = ["best_device", "choose_precision", "keep_freed_memory", "stop_signals", "summary_log"]
+__all__ = [
+    "best_device",
+    "choose_precision",
+    "describe_machine",
+    "keep_freed_memory",
+    "stop_signals",
+    "summary_log",
+]
 
 
 def best_device(name: str | None) -> torch.device:
@@ -37,6 +45,21 @@ def best_device(name: str | None) -> torch.device:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     return device
+
+
+def describe_machine(device: torch.device, processes: int) -> str:
+    """One line for people: processor or GPU, and how many of it."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+        return name if processes == 1 else f"{processes} x {name}"
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                name = " ".join(line.partition(":")[2].split())
+                break
+    threads = torch.get_num_threads() * processes
+    return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def choose_precision(

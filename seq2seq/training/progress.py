@@ -19,6 +19,7 @@ class Progress:
         tokens: target pieces seen.
         seconds: wall-clock time spent, over all runs.
         precision: chosen at the start.
+        machine: what it ran on last, for people.
         window: sums since the last validation: loss, nll, correct, tokens.
         curve: one record per validation.
         best: ``[bleu, step]`` of the kept checkpoints, best first.
@@ -33,6 +34,7 @@ class Progress:
     tokens: int = 0
     seconds: float = 0.0
     precision: str = "fp32"
+    machine: str = ""
     window: list[float] = field(default_factory=lambda: [0.0] * 4)
     curve: list[dict[str, float]] = field(default_factory=list)
     best: list[list[float]] = field(default_factory=list)

@@ -11,7 +11,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -19,7 +18,7 @@ from torch import Tensor
 from seq2seq.config import ConfigError
 from seq2seq.files import new_folder, write_json
 
-__all__ = ["latest_state", "load_state", "restore_random", "save_state", "take_random"]
+__all__ = ["latest_state", "load_state", "save_state"]
 
 
 def save_state(folder: Path, step: int, tensors: dict[str, Tensor], progress: Any) -> None:
@@ -56,18 +55,3 @@ def load_state(state: Path) -> tuple[dict[str, Tensor], Any]:
             f"{state}: damaged training state ({error}); delete the folder to start anew"
         ) from error
     return tensors, progress
-
-
-def take_random(device: torch.device) -> dict[str, Tensor]:
-    """The states of PyTorch's random number generators."""
-    states = {"random.cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["random.cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def restore_random(tensors: dict[str, Tensor], device: torch.device) -> None:
-    """Put back what :func:`take_random` took."""
-    torch.set_rng_state(tensors["random.cpu"])
-    if device.type == "cuda" and "random.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random.cuda"], device)

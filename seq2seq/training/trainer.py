@@ -24,6 +24,7 @@ from seq2seq.training.data import Batch, ParallelIds, make_batch, plan_batches
 from seq2seq.training.machine import (
     best_device,
     choose_precision,
+    describe_machine,
     keep_freed_memory,
     stop_signals,
     summary_log,
@@ -31,13 +32,7 @@ from seq2seq.training.machine import (
 from seq2seq.training.optim import MasterAdamW, learning_rate
 from seq2seq.training.parallel import LossModule, Processes
 from seq2seq.training.progress import Progress
-from seq2seq.training.state import (
-    latest_state,
-    load_state,
-    restore_random,
-    save_state,
-    take_random,
-)
+from seq2seq.training.state import latest_state, load_state, save_state
 from seq2seq.training.validate import Validation, Vocabulary, validate
 
 __all__ = ["Dataset", "TrainingError", "train"]
@@ -138,6 +133,7 @@ class _Run:
         else:
             precision = choose_precision(model, config, self.data.train, device)
             self.progress = Progress(precision=precision)
+        self.progress.machine = describe_machine(device, processes.count)
         self.chunk = 8192 if device.type == "cuda" else 256
         if self.progress.precision == "bf16":
             model.to(torch.bfloat16)
@@ -146,15 +142,11 @@ class _Run:
         self.loss: nn.Module = processes.wrap(
             LossModule(model, smoothing=config.label_smoothing, chunk=self.chunk)
         )
-        # Each process drops other activations.
-        torch.manual_seed(config.seed + processes.rank)
         if saved is not None:
             try:
                 self.optimizer.restore(tensors)
             except (KeyError, RuntimeError) as error:
                 raise ConfigError(f"{saved}: does not fit this configuration") from error
-            if processes.first:
-                restore_random(tensors, device)
         if processes.first:
             write_json(folder / "experiment.json", experiment.to_dict())
             write_json(folder / "model.json", model_config.to_dict())
@@ -232,6 +224,9 @@ class _Run:
         """Train on one group of batches; returns the gradient norm."""
         progress, processes = self.progress, self.processes
         sums = torch.zeros(4, dtype=torch.float64)
+        # What is dropped depends on the update and the process alone, so that a resumed
+        # training drops the same without storing any generator's state.
+        torch.manual_seed(hash((self.config.seed, progress.step, processes.rank)))
         last = len(group) - 1
         for n, rows in enumerate(group):
             batch, weight = self._share(rows)
@@ -336,9 +331,9 @@ class _Run:
         return self.folder / "best" / f"{int(step):09d}.safetensors"
 
     def _save(self) -> None:
-        tensors = self.optimizer.state() | take_random(self.device)
-        save_state(self.folder, self.progress.step, tensors, self.progress.to_dict())
-        write_json(self.folder / "history.json", self.progress.to_dict())
+        progress = self.progress.to_dict()
+        save_state(self.folder, self.progress.step, self.optimizer.state(), progress)
+        write_json(self.folder / "history.json", progress)
         kept = {self._best_path(step) for _, step in self.progress.best}
         for path in (self.folder / "best").glob("*.safetensors"):
             if path not in kept:
