@@ -175,14 +175,18 @@ def _quotes_of(language: str) -> list[Rule]:
     return rules
 
 
+_QUOTED_IN_CHINESE = Rule.of(r'(?<![A-Za-z0-9])(") ?([^"]*?) ?(")(?![A-Za-z0-9])', r"\1\2\3")
 _END = rf"(?=$|[\s\"'»“)\]{CJK}])"
-_AFTER_OPENING = Rule.of(r"([(\[{¿¡]) (?=\S)", r"\1")
+_AFTER_OPENING = Rule.of(r"(?<![:;=-])([(\[{¿¡]) (?=\S)", r"\1")  # but not in :-( or ;(
 _CURRENCY = Rule.of(r"(?<!\d)(?<!\d )([$€£¥₹]) (?=\d)", r"\1")
-_QUOTED = Rule.of(r'(?<!\S)(") ([^" ]|[^" ][^"]*[^" ]) (")(?!\w)', r"\1\2\3")
+_QUOTED = Rule.of(r'(?<!\w)(") ?([^"]*?) ?(")(?!\w)', r"\1\2\3")  # pair by pair
 _CLOSED_UP = Rule.of(r"(?<=\S) ([,.;:?!)\]}]+)" + _END, r"\1")
 _PERCENT_CLOSED_UP = Rule.of(r"(?<=\d) %(?!\w)", "%")
 _PERCENT_APART = Rule.of(r"(?<=\d)%(?!\w)", " %")
-_ENGLISH_CONTRACTION = Rule.of(r"(?<=\w) '(s|m|d|re|ve|ll|S|M|D|RE|VE|LL)(?![\w'])", r"'\1")
+_ENGLISH = [
+    Rule.of(r"(?<=\w) '(s|m|d|re|ve|ll|S|M|D|RE|VE|LL)(?![\w'])", r"'\1"),
+    Rule.of(r"(?<=\w) (n't|N'T)(?![\w'])", r"\1"),
+]
 _GERMAN_QUOTED = [Rule.of("„ (?=\\S)", "„"), Rule.of("(?<=\\S) “(?!\\w)", "“")]
 _FRENCH = [
     Rule.of(r"(?<=\S) ([,.)\]}]+)(?=$|[\s\"'»!?;:)\]])", r"\1"),
@@ -196,13 +200,15 @@ _FRENCH = [
 ]
 
 _SPACING: dict[str, list[Rule]] = {
-    "en": [_AFTER_OPENING, _CLOSED_UP, _PERCENT_CLOSED_UP, _ENGLISH_CONTRACTION],
+    "en": [_AFTER_OPENING, _CLOSED_UP, _PERCENT_CLOSED_UP, *_ENGLISH],
     "de": [_AFTER_OPENING, _CLOSED_UP, _PERCENT_APART, *_GERMAN_QUOTED],
     "fr": [_AFTER_OPENING, *_FRENCH, _PERCENT_APART],
-    "zh": [_AFTER_OPENING, _CLOSED_UP, _PERCENT_CLOSED_UP, _ENGLISH_CONTRACTION],
+    "zh": [_AFTER_OPENING, _CLOSED_UP, _PERCENT_CLOSED_UP, *_ENGLISH],
 }
-for _rules in _SPACING.values():
-    _rules.extend([_CURRENCY, _QUOTED])
+for _language, _rules in _SPACING.items():
+    _rules.append(_CURRENCY)
+    if _language != "zh":
+        _rules.append(_QUOTED)
 
 
 def _all_steps(language: str) -> tuple[_Step, ...]:
@@ -215,7 +221,7 @@ def _all_steps(language: str) -> tuple[_Step, ...]:
         *_quotes_of(language),
         _SPACES,
         _Strip(),
-        *([closed_up] if language == "zh" else []),
+        *([closed_up, _QUOTED_IN_CHINESE] if language == "zh" else []),
         *_SPACING[language],
     )
 

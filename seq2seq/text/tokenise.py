@@ -51,7 +51,7 @@ def tokenise(text: str, *, language: str) -> list[Token]:
     tokens: list[Token] = []
     for match in _RUN.finditer(text):
         if match.lastindex == 3:
-            tokens += _tokens_of(match.group(), match.start(), "en")
+            tokens += _tokens_of(match.group(), match.start(), language)
         else:
             tokens.append(Token(match.group(), *match.span(), cjk=True))
     return tokens
@@ -75,7 +75,7 @@ def detokenise(words: list[str], *, language: str) -> tuple[str, list[tuple[int,
         else:
             while end < len(words) and not is_cjk(words[end][0]):
                 end += 1
-            text, inner = _joined(words[index:end], "en")
+            text, inner = _joined(words[index:end], language)
         parts.append(text)
         spans += [(position + a, position + b) for a, b in inner]
         position += len(text)
@@ -116,7 +116,9 @@ def _repaired(words: list[str], text: str, language: str) -> list[str]:
         gaps: list[bool] = []
         for index, word in enumerate(words):
             glued = touching[index]
-            if index and glued and (last or spans[index][0] > spans[index - 1][1]):
+            apart = index > 0 and spans[index][0] > spans[index - 1][1]
+            opening = index > 0 and words[index - 1] == "'" and not touching[index - 1]
+            if index and glued and (last or apart or (opening and _lost(spans, index - 1))):
                 kept[-1] += word
             else:
                 kept.append(word)
@@ -125,6 +127,11 @@ def _repaired(words: list[str], text: str, language: str) -> list[str]:
             return words
         words, touching = kept, gaps
     return words
+
+
+def _lost(spans: list[tuple[int, int]], index: int) -> bool:
+    """Whether a word that should stand apart came back without a space before it."""
+    return index > 0 and spans[index][0] == spans[index - 1][1]
 
 
 def _touching(words: list[str], text: str) -> list[bool]:
@@ -139,7 +146,7 @@ def _touching(words: list[str], text: str) -> list[bool]:
 
 
 def _joined(words: list[str], language: str) -> tuple[str, list[tuple[int, int]]]:
-    shown = _disguised(words)
+    shown = _disguised(words, language)
     text: str = _DETOKENIZERS[language].detokenize(shown, unescape=False)
     if shown is not words:
         text = _undisguised(text, words)
@@ -151,20 +158,31 @@ def _joined(words: list[str], language: str) -> tuple[str, list[tuple[int, int]]
     return text, spans
 
 
-def _disguised(words: list[str]) -> list[str]:
-    """Hide from Moses what it would misread: a currency sign after its number, ``'i'``, ``@-@``."""
+def _disguised(words: list[str], language: str) -> list[str]:
+    """Hide from Moses the words that it would put in the wrong place."""
     result = words
     for index, word in enumerate(words):
-        sign = word in _SIGNS and (
-            (index > 0 and words[index - 1][-1].isdigit())
-            or not (index + 1 < len(words) and words[index + 1][0].isdigit())
-        )
-        quoted = len(word) > 2 and word[0] == word[-1] == "'"
-        if sign or quoted or word == "@-@":
+        if _misread(words, index, word, language):
             if result is words:
                 result = list(words)
             result[index] = "\ue000" * len(word)
     return result
+
+
+def _misread(words: list[str], index: int, word: str, language: str) -> bool:
+    before = words[index - 1] if index else ""
+    if word[0] == "'" and len(word) > 1 and language in ("en", "zh"):
+        # Moses takes all of these for contractions: 'tis, 'i', 'star, but also O 'Brien.
+        short = len(before) == 1 and before.isalpha()
+        return word in _CLIPPED or not (short or word[1:].lower() in _CONTRACTIONS)
+    if word in _SIGNS:  # a currency sign behind its number, or with none
+        after = words[index + 1] if index + 1 < len(words) else ""
+        return before[-1:].isdigit() or not after[:1].isdigit()
+    if word[-1] == "'" and len(word) > 1 and language == "fr":
+        return word[:-1].lower() not in _ELISIONS
+    if language == "fr" and len(word) > 1 and not word.strip("?!"):
+        return True
+    return word == "@-@"
 
 
 def _undisguised(text: str, words: list[str]) -> str:
@@ -214,7 +232,13 @@ class _Tokenizer(MosesTokenizer):  # type: ignore[misc]
         return not self._alpha.isdisjoint(text)
 
 
+_CONTRACTIONS = frozenset(("s", "m", "d", "re", "ve", "ll", "t"))
+_CLIPPED = frozenset(("'em", "'til", "'cause"))
+_ELISIONS = frozenset("cdjlmnst") | frozenset(
+    ("qu", "jusqu", "lorsqu", "puisqu", "quoiqu", "presqu", "quelqu", "aujourd", "entr")
+)
 _SIGNS = frozenset(c for c in map(chr, range(0x3000)) if unicodedata.category(c) == "Sc")
 # Both classes keep no state between calls, so that threads may share them.
-_TOKENIZERS = {language: _Tokenizer(language) for language in ("de", "en", "fr")}
-_DETOKENIZERS = {language: MosesDetokenizer(language) for language in ("de", "en", "fr")}
+_MOSES = {"de": "de", "en": "en", "fr": "fr", "zh": "en"}  # zh: for what is not Chinese in it
+_TOKENIZERS = {language: _Tokenizer(moses) for language, moses in _MOSES.items()}
+_DETOKENIZERS = {language: MosesDetokenizer(moses) for language, moses in _MOSES.items()}

@@ -48,7 +48,8 @@ class Rule:
         """Apply to tracked text; ``.text`` of the result equals :meth:`plain`.
 
         A character copied through a group keeps its origin; a literal one gets the stretch of
-        the match that lies between its neighbouring groups.
+        the match that lies between its neighbouring groups, without spaces at its ends unless
+        it is a space itself.
         """
         matches = list(self.pattern.finditer(text.text))
         if not matches:
@@ -126,10 +127,16 @@ class _Builder:
         self._ends.extend(self._source.ends[start:end])
 
     def literal(self, text: str, start: int, end: int) -> None:
-        first, last = self._source.span(start, end)
+        whole = self._source.span(start, end)
+        replaced = self._source.text[start:end]
+        left = len(replaced) - len(replaced.lstrip(" "))
+        right = len(replaced) - len(replaced.rstrip(" "))
+        inner = self._source.span(start + left, end - right) if left < len(replaced) else whole
         self._text.append(text)
-        self._starts.extend([first] * len(text))
-        self._ends.extend([last] * len(text))
+        for character in text:
+            first, last = whole if character == " " else inner
+            self._starts.append(first)
+            self._ends.append(last)
 
     def build(self) -> Tracked:
         return Tracked("".join(self._text), tuple(self._starts), tuple(self._ends))
