@@ -1,0 +1,355 @@
+// The page's own panels. Each is a function of (element, props, watch) that draws props.value.
+//
+// Text that came from a person or a model reaches the page through textContent or through
+// Plotly labels that Python escaped, never as markup.
+(() => {
+  "use strict";
+
+  // --- Small helpers ------------------------------------------------------------------------
+
+  const make = (tag, classes = "", text = null) => {
+    const node = document.createElement(tag);
+    if (classes) node.className = classes;
+    if (text !== null) node.textContent = text;
+    return node;
+  };
+
+  const panel = (element, props, watch, draw) => {
+    const root = element.querySelector(".panel");
+    const redraw = () => draw(root, props.value);
+    redraw();
+    watch("value", redraw);
+  };
+
+  const isDark = () => document.body.classList.contains("dark");
+
+  // One observer for all charts: the page's colours changed.
+  const charts = new Set();
+  new MutationObserver(() => charts.forEach((chart) => chart.paint(true))).observe(document.body, {
+    attributes: true,
+    attributeFilter: ["class"],
+  });
+
+  // --- Tables -------------------------------------------------------------------------------
+
+  const buildTable = (table) => {
+    const node = make("table");
+    node.append(make("caption", "", table.caption));
+    const head = node.createTHead().insertRow();
+    table.columns.forEach((name) => {
+      const cell = make("th", "", name);
+      cell.scope = "col";
+      head.append(cell);
+    });
+    const body = node.createTBody();
+    table.rows.forEach((row) => {
+      const line = body.insertRow();
+      row.forEach((text, index) => {
+        const cell = make(index ? "td" : "th", "", text);
+        if (!index) cell.scope = "row";
+        cell.dir = "auto";
+        line.append(cell);
+      });
+    });
+    return node;
+  };
+
+  // A folded table that is built when it is opened, and again when its contents change.
+  const foldedTable = () => {
+    const details = make("details", "as-table");
+    details.append(make("summary", "", "Show as table"));
+    const scroll = make("div", "scroll");
+    scroll.tabIndex = 0;
+    details.append(scroll);
+    let current = null;
+    const fill = () => scroll.replaceChildren(...(current && details.open ? [buildTable(current)] : []));
+    details.addEventListener("toggle", fill);
+    return {
+      node: details,
+      show(table) {
+        current = table;
+        details.hidden = !table;
+        fill();
+      },
+    };
+  };
+
+  // --- Charts -------------------------------------------------------------------------------
+
+  const themed = (layout, width) => {
+    const style = getComputedStyle(document.body);
+    const text = style.getPropertyValue("--body-text-color").trim();
+    const paper = style.getPropertyValue("--background-fill-primary").trim();
+    const result = { ...layout, width, autosize: false };
+    result.font = { ...layout.font, color: text };
+    result.hoverlabel = {
+      ...layout.hoverlabel,
+      bgcolor: paper,
+      bordercolor: text,
+      font: { ...(layout.hoverlabel || {}).font, color: text },
+    };
+    if (layout.coloraxis && isDark()) {
+      result.coloraxis = { ...layout.coloraxis, colorscale: layout.meta.dark_scale };
+    }
+    if (layout.dragmode && matchMedia("(pointer: coarse)").matches) {
+      result.dragmode = false; // a finger scrolls the page and the chart; zooming has buttons
+    }
+    result.modebar = { bgcolor: "rgba(0,0,0,0)", color: text, activecolor: text };
+    return result;
+  };
+
+  const options = (layout) => ({
+    displaylogo: false,
+    showSendToCloud: false,
+    displayModeBar: Boolean(layout.dragmode),
+    modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]],
+    doubleClick: "reset",
+    toImageButtonOptions: { format: "svg", filename: "seq2seq" },
+  });
+
+  // A chart that draws itself as soon as it is visible and whenever its width or colours change.
+  const chart = (label) => {
+    const holder = make("div", "chart");
+    const target = make("div", "plot");
+    holder.append(target);
+    target.setAttribute("role", "img");
+    target.setAttribute("aria-label", label);
+    let figure = null;
+    let width = 0;
+    let revision = 0;
+    const self = {
+      node: holder,
+      show(next) {
+        figure = next;
+        revision += 1;
+        holder.hidden = !next;
+        self.paint(true);
+      },
+      paint(force) {
+        if (!figure || !holder.clientWidth) return;
+        const { min_width: least, max_width: most } = figure.layout.meta;
+        const wanted = Math.max(Math.min(Math.floor(holder.clientWidth), most || Infinity), least);
+        if (!force && wanted === width) return;
+        width = wanted;
+        target.style.height = `${figure.layout.height}px`;
+        const copy = JSON.parse(JSON.stringify(figure));
+        copy.layout = { ...themed(copy.layout, width), uirevision: revision };
+        Plotly.react(target, copy.data, copy.layout, options(copy.layout));
+      },
+    };
+    charts.add(self);
+    new ResizeObserver(() => self.paint(false)).observe(holder);
+    return self;
+  };
+
+  const chartPanel = (root) => {
+    if (!root.parts) {
+      const message = make("p", "message");
+      const note = make("p", "note");
+      const drawing = chart(root.dataset.label || "chart");
+      const table = foldedTable();
+      root.replaceChildren(message, drawing.node, note, table.node);
+      root.parts = { message, note, drawing, table };
+    }
+    return root.parts;
+  };
+
+  const showChart = (root, { figure = null, table = null, message = "", note = "" }) => {
+    const parts = chartPanel(root);
+    parts.message.textContent = message;
+    parts.message.hidden = !message;
+    parts.note.textContent = note;
+    parts.note.hidden = !note;
+    parts.drawing.show(figure);
+    parts.table.show(table);
+  };
+
+  // value: {figure, table, message, note}
+  const plot = (element, props, watch) =>
+    panel(element, props, watch, (root, value) => showChart(root, value || {}));
+
+  // --- Step by step -------------------------------------------------------------------------
+
+  const stepping = { step: 0 };
+  const STEP = "explorer:step";
+
+  // value: {figures, tables, message, note}; draws the figure of the current step
+  const frames = (element, props, watch) => {
+    const draw = (root, value) => {
+      const { figures = [], tables = [], message = "", note = "" } = value || {};
+      const index = Math.min(stepping.step, figures.length - 1);
+      showChart(root, { figure: figures[index], table: tables[index], message, note });
+    };
+    panel(element, props, watch, draw);
+    const root = element.querySelector(".panel");
+    window.addEventListener(STEP, () => root.isConnected && draw(root, props.value));
+  };
+
+  const playerParts = (root) => {
+    const parts = {
+      message: make("p", "message"),
+      body: make("div", "player"),
+      back: make("button", "", "◀"),
+      play: make("button", "play", "Play"),
+      next: make("button", "", "▶"),
+      slider: make("input"),
+      place: make("output", "place"),
+      words: make("p", "so-far"),
+      facts: make("p", "note"),
+    };
+    parts.back.setAttribute("aria-label", "Previous step");
+    parts.next.setAttribute("aria-label", "Next step");
+    parts.slider.type = "range";
+    parts.slider.min = 0;
+    parts.slider.step = 1;
+    parts.slider.setAttribute("aria-label", "Step");
+    [parts.back, parts.play, parts.next].forEach((button) => (button.type = "button"));
+    const bar = make("div", "bar");
+    bar.append(parts.back, parts.play, parts.next, parts.slider, parts.place);
+    parts.body.append(bar, parts.words, parts.facts);
+    root.replaceChildren(parts.message, parts.body);
+    return parts;
+  };
+
+  // value: {steps: [{before, token, after_gap, facts}], message}
+  const player = (element, props, watch) => {
+    const root = element.querySelector(".panel");
+    const parts = playerParts(root);
+    let steps = [];
+    let timer = null;
+
+    const pause = () => {
+      clearInterval(timer);
+      timer = null;
+      parts.play.textContent = "Play";
+    };
+    const go = (wanted) => {
+      if (!steps.length) return;
+      const step = Math.max(0, Math.min(steps.length - 1, wanted));
+      stepping.step = step;
+      parts.slider.value = step;
+      parts.place.textContent = `Step ${step + 1} of ${steps.length}`;
+      parts.slider.setAttribute("aria-valuetext", `${parts.place.textContent}: ${steps[step].token}`);
+      const before = steps.slice(0, step).map((s) => make("span", "token", s.token));
+      parts.words.replaceChildren(...before, make("span", "token now", steps[step].token));
+      parts.facts.textContent = steps[step].facts;
+      parts.back.disabled = step === 0;
+      parts.next.disabled = step === steps.length - 1;
+      window.dispatchEvent(new CustomEvent(STEP));
+    };
+    const play = () => {
+      if (timer) return pause();
+      if (stepping.step >= steps.length - 1) go(0);
+      parts.play.textContent = "Pause";
+      timer = setInterval(() => {
+        if (!root.isConnected || stepping.step >= steps.length - 1) return pause();
+        go(stepping.step + 1);
+        if (stepping.step >= steps.length - 1) pause();
+      }, 800);
+    };
+
+    parts.back.addEventListener("click", () => (pause(), go(stepping.step - 1)));
+    parts.next.addEventListener("click", () => (pause(), go(stepping.step + 1)));
+    parts.play.addEventListener("click", play);
+    parts.slider.addEventListener("input", () => (pause(), go(Number(parts.slider.value))));
+
+    const draw = () => {
+      const { steps: given = [], message = "" } = props.value || {};
+      pause();
+      steps = given;
+      parts.message.textContent = message;
+      parts.message.hidden = !message;
+      parts.body.hidden = !steps.length;
+      parts.slider.max = Math.max(0, steps.length - 1);
+      go(0);
+    };
+    draw();
+    watch("value", draw);
+  };
+
+  // --- The translation ----------------------------------------------------------------------
+
+  const word = (segment) => {
+    if (segment.level === null) return document.createTextNode(segment.text);
+    const node = make("span", `word level-${segment.level}${segment.special ? " special" : ""}`);
+    node.append(segment.text);
+    node.title = segment.hint;
+    return node;
+  };
+
+  const legend = (value) => {
+    const node = make("div", "legend");
+    node.append(make("span", "", value.legend_title));
+    value.legend.forEach((text, level) => {
+      const item = make("span", "item");
+      item.append(make("span", `word level-${level}`, text));
+      node.append(item);
+    });
+    return node;
+  };
+
+  // value: {source, segments, complete, legend_title, legend, facts, warnings, n_best, words}
+  const result = (element, props, watch) =>
+    panel(element, props, watch, (root, value) => {
+      if (!value) return root.replaceChildren(make("p", "placeholder", root.dataset.placeholder));
+      const source = make("p", "source", value.source);
+      source.dir = "auto";
+      const text = make("p", "translation");
+      text.dir = "auto";
+      text.append(...value.segments.map(word));
+      if (!value.complete) text.append(make("span", "cursor", "…"));
+      const nodes = [source, text, legend(value)];
+      value.warnings.forEach((warning) => nodes.push(make("p", "warning", warning)));
+      if (value.facts) nodes.push(make("p", "note", value.facts));
+      if (value.n_best) {
+        const scroll = make("div", "scroll n-best");
+        scroll.append(buildTable(value.n_best));
+        nodes.push(scroll);
+      }
+      if (value.words) {
+        const table = foldedTable();
+        table.show(value.words);
+        nodes.push(table.node);
+      }
+      root.replaceChildren(...nodes);
+    });
+
+  // --- Messages and the document ------------------------------------------------------------
+
+  // value: {kind, text}
+  const status = (element, props, watch) =>
+    panel(element, props, watch, (root, value) => {
+      const { kind = "idle", text = "" } = value || {};
+      root.className = `panel status ${kind}`;
+      root.textContent = text;
+      document.body.classList.toggle("explorer-busy", kind === "busy");
+    });
+
+  // value: {json: the Translation document as text}
+  const download = (element, props, watch) =>
+    panel(element, props, watch, (root, value) => {
+      const button = make("button", "quiet", root.dataset.label);
+      button.type = "button";
+      button.disabled = !value;
+      button.addEventListener("click", () => {
+        const link = make("a");
+        link.href = URL.createObjectURL(new Blob([value.json], { type: "application/json" }));
+        link.download = "translation.json";
+        link.click();
+        setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+      });
+      root.replaceChildren(button);
+    });
+
+  // A document without one of its large parts, for a request that does not need it; what is
+  // still larger than the server takes is not sent.
+  const without = (value, key) => {
+    if (!value) return null;
+    const document = JSON.parse(value.json);
+    document[key] = null;
+    const json = JSON.stringify(document);
+    return json.length < 5e6 ? { json } : { too_large: true };
+  };
+
+  window.Explorer = { download, frames, player, plot, result, status, without };
+})();

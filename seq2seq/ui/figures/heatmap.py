@@ -1,0 +1,204 @@
+"""The attention heatmap: how much each output looked at each source word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import plotly.graph_objects as go
+
+from seq2seq.text.encoding import Encoding, Piece, Word
+from seq2seq.translation import AttentionMap, Translation
+from seq2seq.ui.figures.style import LIGHT_SCALE, index_axis, new_figure, visible
+from seq2seq.ui.figures.style import escape as escaped
+from seq2seq.ui.figures.table import Table
+
+__all__ = [
+    "AttentionGrid",
+    "AttentionView",
+    "attention_grid",
+    "heatmap_figure",
+    "heatmap_table",
+    "piece_labels",
+]
+
+START = "<s>"
+_ROW, _COLUMN = 30, 30
+
+
+@dataclass(frozen=True)
+class AttentionView:
+    """Which part of the attention is shown, and how it is read.
+
+    Attributes:
+        layer, head: index, or None for the mean over all of them.
+        unit: one row and column per word or per piece of the vocabulary.
+        reading: ``producing``: a row shows where the decoder looked while it produced that
+            token; ``input``: where it looked when that token was its input, one step later
+            (Chen 2020), which often aligns better in deep decoders.
+    """
+
+    layer: int | None = None
+    head: int | None = None
+    unit: Literal["words", "pieces"] = "words"
+    reading: Literal["producing", "input"] = "producing"
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionGrid:
+    """The numbers behind the heatmap.
+
+    Attributes:
+        rows: target labels from top to bottom.
+        columns: source labels from left to right.
+        weights: (rows, columns); each row sums to 1.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    weights: np.ndarray
+
+
+def attention_grid(translation: Translation, view: AttentionView) -> AttentionGrid:
+    """Pick a layer and head, shift the rows for the reading, and merge pieces into words.
+
+    Raises:
+        ValueError: the model has no attention, or no such layer or head.
+    """
+    attention = _attention(translation, view)
+    weights = attention.select(layer=view.layer, head=view.head)
+    source = translation.source
+    target = translation.target
+    if view.reading == "input":
+        target = _shifted(target)
+    if view.unit == "words":
+        weights = AttentionMap.merge_words(weights, source=source, target=target)
+        rows = tuple(word.text for word in target.words)
+        columns = tuple(word.text for word in source.words)
+    else:
+        rows, columns = piece_labels(target), piece_labels(source)
+    return AttentionGrid(rows=rows, columns=columns, weights=weights)
+
+
+def heatmap_figure(translation: Translation, view: AttentionView) -> go.Figure:
+    """Source along the top, target down the side, one fixed colour scale from 0 to 1.
+
+    Raises:
+        ValueError: the model has no attention, or no such layer or head.
+    """
+    grid = attention_grid(translation, view)
+    height = 190 + _ROW * len(grid.rows)
+    figure = new_figure(
+        height=height,
+        min_width=130 + _COLUMN * len(grid.columns),
+        max_width=190 + 3 * _COLUMN * len(grid.columns),
+        margin={"l": 16, "r": 8, "t": 24, "b": 12},
+        xaxis=index_axis(
+            list(grid.columns),
+            side="top",
+            tickangle=-50,
+            automargin=True,
+            title={"text": "source", "standoff": 8, "font": {"size": 12}},
+        ),
+        yaxis=index_axis(
+            list(grid.rows),
+            autorange="reversed",
+            automargin=True,
+            title={"text": _row_title(view), "standoff": 8, "font": {"size": 12}},
+        ),
+        coloraxis={
+            "cmin": 0,
+            "cmax": 1,
+            "colorscale": LIGHT_SCALE,
+            "colorbar": {
+                "title": {"text": "attention weight", "side": "bottom", "font": {"size": 12}},
+                "orientation": "h",
+                "thickness": 10,
+                "len": 0.6,
+                "x": 0.5,
+                "y": -0.02,
+                "yanchor": "top",
+                "tickvals": [0, 0.25, 0.5, 0.75, 1],
+                "outlinewidth": 0,
+            },
+        },
+    )
+    figure.add_trace(
+        go.Heatmap(
+            z=[[round(float(weight), 4) for weight in row] for row in grid.weights],
+            x=list(range(len(grid.columns))),
+            y=list(range(len(grid.rows))),
+            customdata=[
+                [[escaped(row), escaped(column)] for column in grid.columns] for row in grid.rows
+            ],
+            coloraxis="coloraxis",
+            xgap=1,
+            ygap=1,
+            hovertemplate=(
+                "target: %{customdata[0]}<br>source: %{customdata[1]}"
+                "<br>weight: %{z:.3f}<extra></extra>"
+            ),
+        )
+    )
+    return figure
+
+
+def heatmap_table(translation: Translation, view: AttentionView) -> Table:
+    """The same numbers as text: a row per target token, a column per source token.
+
+    Raises:
+        ValueError: the model has no attention, or no such layer or head.
+    """
+    grid = attention_grid(translation, view)
+    return Table(
+        caption="Attention weight of each target token (rows) on each source token (columns)",
+        columns=(_row_title(view), *(visible(column) for column in grid.columns)),
+        rows=tuple(
+            (visible(name), *(f"{weight:.2f}" for weight in row))
+            for name, row in zip(grid.rows, grid.weights, strict=True)
+        ),
+    )
+
+
+def piece_labels(encoding: Encoding) -> tuple[str, ...]:
+    """Texts of the pieces; one that continues a word begins with a dot."""
+    words = (-1, *encoding.word_of_piece)
+    return tuple(
+        f"·{piece.text}" if piece.word == before else piece.text
+        for piece, before in zip(encoding.pieces, words, strict=False)
+    )
+
+
+def _attention(translation: Translation, view: AttentionView) -> AttentionMap:
+    attention = translation.attention
+    if attention is None:
+        raise ValueError(f"{translation.model.name} has no attention to show")
+    for name, index, names in (
+        ("layer", view.layer, attention.layers),
+        ("head", view.head, attention.heads),
+    ):
+        if index is not None and not 0 <= index < len(names):
+            raise ValueError(f"{name} {index} does not exist, the model has {len(names)}")
+    return attention
+
+
+def _row_title(view: AttentionView) -> str:
+    return "target" if view.reading == "producing" else "target as input"
+
+
+def _shifted(target: Encoding) -> Encoding:
+    """What the decoder read at each step: the start sign, then every piece but the last."""
+    start = Piece(id=-1, text=START, word=0, start=0, end=0)
+    fed = [
+        Piece(id=p.id, text=p.text, word=p.word + 1, start=p.start, end=p.end)
+        for p in target.pieces[:-1]
+    ]
+    last = max((piece.word for piece in fed), default=0)
+    words = (Word(text=START, start=0, end=0, special=True), *target.words)
+    return Encoding(
+        text=target.text,
+        language=target.language,
+        pieces=(start, *fed),
+        words=words[: last + 1],
+    )

@@ -1,0 +1,63 @@
+"""The way through a trace that led to the translation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seq2seq.decoding.trace import Candidate, Expansion, Trace
+from seq2seq.translation import Translation
+
+__all__ = ["PathStep", "best_path", "path_nodes", "token_text"]
+
+
+@dataclass(frozen=True)
+class PathStep:
+    """One step of the translation's own way: what it grew from and which piece it took.
+
+    Attributes:
+        position: 0 for the first piece.
+        expansion: the hypothesis before the step, with all it could have become.
+        chosen: the candidate that the translation took.
+    """
+
+    position: int
+    expansion: Expansion
+    chosen: Candidate
+
+
+def best_path(translation: Translation) -> tuple[PathStep, ...]:
+    """The steps from the root to the last piece of the translation; empty without a trace."""
+    trace = translation.trace
+    if trace is None:
+        return ()
+    grown = {
+        candidate.node: PathStep(step.position, expansion, candidate)
+        for step in trace.steps
+        for expansion in step.expansions
+        for candidate in expansion.candidates
+        if candidate.node is not None
+    }
+    steps: list[PathStep] = []
+    node = _last_node(translation, trace)
+    while node in grown and len(steps) < len(trace.steps):
+        steps.append(grown[node])
+        node = grown[node].expansion.node
+    return tuple(reversed(steps))
+
+
+def path_nodes(translation: Translation) -> frozenset[int]:
+    """Numbers of the hypotheses on the translation's way, the root included."""
+    steps = best_path(translation)
+    grown = {step.chosen.node for step in steps if step.chosen.node is not None}
+    return frozenset(grown | {step.expansion.node for step in steps})
+
+
+def token_text(translation: Translation, token: int) -> str:
+    """How the piece ``token`` of the trace is shown."""
+    return translation.piece_texts.get(token, f"#{token}")
+
+
+def _last_node(translation: Translation, trace: Trace) -> int | None:
+    if translation.n_best and translation.n_best[0].node is not None:
+        return translation.n_best[0].node
+    return trace.finished[0].node if trace.finished else None

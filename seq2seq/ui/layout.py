@@ -1,0 +1,256 @@
+"""What stands where on the page."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from html import escape
+
+import gradio as gr
+
+from seq2seq.ui import wording
+from seq2seq.ui.panel import ASSETS, panel
+from seq2seq.ui.service import MAX_CHARACTERS, Model
+
+__all__ = [
+    "AVERAGE",
+    "Charts",
+    "Form",
+    "Page",
+    "Views",
+    "build_page",
+    "direction_choices",
+    "samples",
+]
+
+AVERAGE = -1
+"""Value of a layer or head choice that means the mean over all."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a request for a translation is made of, in the order the handler takes it."""
+
+    text: gr.Textbox
+    model: gr.Dropdown
+    direction: gr.Dropdown
+    beam: gr.Slider
+    length_penalty: gr.Slider
+    n_best: gr.Slider
+    max_length: gr.Slider
+    sample: gr.Checkbox
+    temperature: gr.Slider
+    top_k: gr.Slider
+    top_p: gr.Slider
+    seed: gr.Number
+
+
+@dataclass(frozen=True)
+class Views:
+    """How the charts are read."""
+
+    layer: gr.Radio
+    head: gr.Radio
+    unit: gr.Radio
+    reading: gr.Radio
+    pruned: gr.Radio
+
+
+@dataclass(frozen=True)
+class Charts:
+    """The panels below the translation."""
+
+    heatmap: gr.HTML
+    player: gr.HTML
+    candidates: gr.HTML
+    attention: gr.HTML
+    tree: gr.HTML
+
+
+@dataclass(frozen=True)
+class Page:
+    """All components that take part in an event."""
+
+    form: Form
+    views: Views
+    charts: Charts
+    go: gr.Button
+    stop: gr.Button
+    examples: gr.Dataset
+    model_line: gr.HTML
+    status: gr.HTML
+    result: gr.HTML
+    document: gr.HTML
+
+
+def components(group: Form | Views | Charts) -> list[gr.components.Component]:
+    """The components of a group in their order."""
+    return [getattr(group, field.name) for field in fields(group)]
+
+
+def build_page(models: dict[str, Model]) -> Page:
+    """Lay the page out; call inside a ``gr.Blocks``.
+
+    Args:
+        models: the model list, the one to begin with first; may be empty.
+    """
+    first = next(iter(models.values()), None)
+    gr.HTML(
+        f"<h1>{escape(wording.TITLE)}</h1><p>{escape(wording.INTRODUCTION)}</p>", elem_id="header"
+    )
+    with gr.Row(elem_id="workbench"):
+        with gr.Column(scale=5, min_width=300):
+            text = _text_box()
+            with gr.Row(elem_id="actions"):
+                go = gr.Button("Translate", variant="primary", elem_id="go", min_width=120)
+                stop = gr.Button("Stop", interactive=False, elem_id="stop", min_width=80)
+            status = panel("status", elem_id="status")
+            result = panel(
+                "result", elem_id="result", label="Translation", placeholder=wording.PLACEHOLDER
+            )
+            document = panel("download", elem_id="document", label="Download as JSON")
+        with gr.Column(scale=3, min_width=300):
+            form, model_line = _settings(text, models, first)
+            examples = gr.Dataset(
+                components=[gr.Textbox(visible=False)],
+                samples=samples(first.directions[0][0]) if first else [],
+                label="Examples",
+                elem_id="examples",
+                samples_per_page=10,
+                type="values",
+            )
+    views, charts = _tabs()
+    return Page(form, views, charts, go, stop, examples, model_line, status, result, document)
+
+
+def direction_choices(model: Model) -> list[tuple[str, str]]:
+    """Labels and values of the direction choice."""
+    return [(wording.direction_name(*pair), "-".join(pair)) for pair in model.directions]
+
+
+def samples(language: str) -> list[list[str]]:
+    """Sample sentences of a language, one per row; none for a language without any."""
+    every = json.loads((ASSETS / "examples.json").read_text(encoding="utf-8"))
+    return [[sentence] for sentence in every.get(language, [])]
+
+
+# --- Parts ------------------------------------------------------------------------------------
+
+
+def _text_box() -> gr.Textbox:
+    return gr.Textbox(
+        label="Sentence",
+        info=f"At most {MAX_CHARACTERS} characters. Enter translates, Shift+Enter breaks the line.",
+        placeholder="Type a sentence, or choose an example below.",
+        lines=1,
+        max_lines=8,
+        autofocus=True,
+        elem_id="text",
+    )
+
+
+def _settings(
+    text: gr.Textbox, models: dict[str, Model], first: Model | None
+) -> tuple[Form, gr.HTML]:
+    choices = direction_choices(first) if first else []
+    model = gr.Dropdown(
+        label="Model",
+        choices=list(models),
+        value=first.name if first else None,
+        filterable=False,
+        elem_id="model",
+    )
+    model_line = panel(
+        "status",
+        elem_id="model-line",
+        value={"kind": "idle", "text": first.line if first else wording.NO_MODELS},
+    )
+    direction = gr.Dropdown(
+        label="Direction",
+        choices=choices,
+        value=choices[0][1] if choices else None,
+        filterable=False,
+        elem_id="direction",
+    )
+    beam = first.search.beam if first else 5
+    penalty = first.search.length_penalty if first else 1.0
+    with gr.Accordion("Decoding settings", open=False, elem_id="settings"):
+        form = Form(
+            text,
+            model,
+            direction,
+            gr.Slider(1, 10, beam, step=1, label="Beam", info="1 is greedy", elem_id="beam"),
+            gr.Slider(
+                0,
+                2,
+                penalty,
+                step=0.1,
+                label="Length penalty",
+                info="0 prefers short translations",
+                elem_id="length-penalty",
+            ),
+            gr.Slider(1, 10, 3, step=1, label="Translations to list", elem_id="n-best"),
+            gr.Slider(
+                0,
+                200,
+                0,
+                step=1,
+                label="Longest output, in pieces",
+                info="0: by source length",
+                elem_id="max-length",
+            ),
+            gr.Checkbox(False, label="Draw at random instead of searching", elem_id="sample"),
+            gr.Slider(0.1, 2, 1, step=0.1, label="Temperature", visible=False),
+            gr.Slider(0, 100, 0, step=1, label="Top k (0: all)", visible=False),
+            gr.Slider(0.1, 1, 1, step=0.05, label="Top p", visible=False),
+            gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**31, visible=False),
+        )
+    return form, model_line
+
+
+def _tabs() -> tuple[Views, Charts]:
+    with gr.Tabs(elem_id="charts"):
+        with gr.Tab("Attention", elem_id="tab-attention"):
+            _help(wording.HELP_ATTENTION)
+            with gr.Row(elem_classes="controls"):
+                layer = _radio("Layer", [("average", AVERAGE)], AVERAGE, "layer")
+                head = _radio("Head", [("average", AVERAGE)], AVERAGE, "head")
+                unit = _radio("Rows and columns", [("words", "words"), ("pieces", "pieces")],
+                              "words", "unit")  # fmt: skip
+                reading = _radio(
+                    "Attention of a token",
+                    [("while it is produced", "producing"), ("when it is input", "input")],
+                    "producing",
+                    "reading",
+                )
+            heatmap = panel("plot", elem_id="heatmap", label="Attention heatmap")
+        with gr.Tab("Step by step", elem_id="tab-steps"):
+            _help(wording.HELP_STEPS)
+            player = panel("player", elem_id="player", label="Steps of the decoder")
+            with gr.Row(elem_classes="pair"):
+                with gr.Column(min_width=300):
+                    candidates = panel("frames", elem_id="candidates", label="Candidates")
+                with gr.Column(min_width=300):
+                    attention = panel("frames", elem_id="attention-step", label="Attention")
+        with gr.Tab("Beam tree", elem_id="tab-tree"):
+            _help(wording.HELP_TREE)
+            with gr.Row(elem_classes="controls"):
+                pruned = _radio(
+                    "Pruned candidates",
+                    [("nearest 5 per step", "near"), ("all", "all"), ("none", "none")],
+                    "near",
+                    "pruned",
+                )
+            tree = panel("plot", elem_id="tree", label="Beam tree")
+    views = Views(layer, head, unit, reading, pruned)
+    return views, Charts(heatmap, player, candidates, attention, tree)
+
+
+def _radio(
+    label: str, choices: list[tuple[str, str]] | list[tuple[str, int]], value: object, elem_id: str
+) -> gr.Radio:
+    return gr.Radio(label=label, choices=choices, value=value, elem_id=elem_id, min_width=160)
+
+
+def _help(text: str) -> None:
+    gr.HTML(f"<p>{escape(text)}</p>", elem_classes="help")

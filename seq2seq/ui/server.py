@@ -1,0 +1,65 @@
+"""The page as a server: what it is built from, and its limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from seq2seq.ui import wording
+from seq2seq.ui.handlers import connect
+from seq2seq.ui.layout import build_page
+from seq2seq.ui.panel import ASSETS, static_files
+from seq2seq.ui.service import Service
+
+__all__ = ["MAX_BODY_BYTES", "build", "launch_options"]
+
+MAX_BODY_BYTES = 8 * 2**20
+"""Largest request; the page sends its document back to have a chart drawn anew."""
+_QUEUE = 32
+_SYSTEM_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
+_MONO_FONT = ("ui-monospace", "Menlo", "Consolas", "Noto Sans Mono", "monospace")
+
+
+def build(service: Service) -> gr.Blocks:
+    """The whole page with its events, ready to be launched with :func:`launch_options`."""
+    gr.set_static_paths(static_files())
+    with gr.Blocks(title=wording.TITLE, analytics_enabled=False, fill_width=False) as demo:
+        connect(build_page(service.models), service)
+    demo.queue(max_size=_QUEUE, default_concurrency_limit=4, api_open=False)
+    return demo
+
+
+def launch_options() -> dict[str, Any]:
+    """Arguments of ``Blocks.launch`` for looks, limits and silence towards other hosts."""
+    return {
+        "theme": _theme(),
+        "css_paths": ASSETS / "style.css",
+        "favicon_path": ASSETS / "favicon.svg",
+        "footer_links": [],
+        "run_history": False,
+        "show_error": False,
+        "ssr_mode": False,
+        "share": False,
+        "max_file_size": 1,  # the page takes no uploads
+        "app_kwargs": {"max_body_size": MAX_BODY_BYTES},
+    }
+
+
+def _theme() -> Any:
+    """System fonts, one accent colour, text that contrasts at least 4.5 to 1."""
+    theme = gr.themes.Default(
+        primary_hue="blue", neutral_hue="slate", font=_SYSTEM_FONT, font_mono=_MONO_FONT
+    )
+    return theme.set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_400",
+        block_title_text_color="*neutral_700",
+        block_title_text_color_dark="*neutral_300",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover_dark="*primary_700",
+    )

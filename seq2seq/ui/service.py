@@ -1,0 +1,176 @@
+"""What the page may ask for: checked requests in, Translations out.
+
+The service remembers models, never users: every request carries its whole state.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from seq2seq.catalogue import embedded
+from seq2seq.checkpoint import Checkpoint, describe
+from seq2seq.config import SamplingConfig, SearchConfig
+from seq2seq.pool import TranslatorPool
+from seq2seq.translation import Translation
+from seq2seq.ui import wording
+
+__all__ = [
+    "MAX_CHARACTERS",
+    "MAX_SECONDS",
+    "Model",
+    "Request",
+    "RequestError",
+    "Service",
+    "TooSlowError",
+]
+
+MAX_CHARACTERS = 500
+"""Longest text that the page takes, in characters."""
+MAX_SECONDS = 60.0
+"""Longest time that one translation may take."""
+_POOL_BYTES = 2 * 2**30
+_PREFERRED = ("fr-en-transformer",)
+
+_log = logging.getLogger(__name__)
+
+
+class RequestError(ValueError):
+    """A request that cannot be served; the message is one sentence for the person who asked."""
+
+
+class TooSlowError(RuntimeError):
+    """The translation took longer than :data:`MAX_SECONDS`."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One entry of the model list.
+
+    Attributes:
+        name: what it is loaded by.
+        line: what it is, in one line.
+        directions: pairs of source and target language.
+        search: its tuned settings, the page's defaults.
+    """
+
+    name: str
+    line: str
+    directions: tuple[tuple[str, str], ...]
+    search: SearchConfig
+
+    @staticmethod
+    def of(name: str, checkpoint: Checkpoint) -> Model:
+        """The entry of an embedded checkpoint."""
+        pairs = ", ".join(wording.direction_name(*pair) for pair in checkpoint.directions)
+        return Model(
+            name=name,
+            line=f"{describe(checkpoint.model)}; {pairs}",
+            directions=checkpoint.directions,
+            search=checkpoint.search,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One translation as the page asks for it.
+
+    Attributes:
+        text: what the person typed.
+        model: name of an entry of :attr:`Service.models`.
+        direction: source and target code with a hyphen, ``"fr-en"``.
+        beam, length_penalty, n_best: as in :class:`seq2seq.config.SearchConfig`; more results
+            than the beam is wide are cut down to the beam.
+        max_length: most target pieces; 0 leaves it to the length of the source.
+        sampling: draw at random instead of searching.
+    """
+
+    text: str
+    model: str
+    direction: str
+    beam: int = 5
+    length_penalty: float = 1.0
+    n_best: int = 1
+    max_length: int = 0
+    sampling: SamplingConfig | None = None
+
+
+@dataclass
+class Service:
+    """Translates with the embedded models.
+
+    Attributes:
+        pool: keeps the models loaded; shared by everybody, holds nobody's text.
+        seconds: longest time for one translation.
+    """
+
+    pool: TranslatorPool = field(default_factory=lambda: TranslatorPool(_POOL_BYTES))
+    seconds: float = MAX_SECONDS
+
+    @property
+    def models(self) -> dict[str, Model]:
+        """All embedded models by name, the one to begin with first."""
+        found = {name: Model.of(name, info) for name, info in embedded().items()}
+        first = [name for name in _PREFERRED if name in found]
+        return {name: found[name] for name in (*first, *sorted(set(found) - set(first)))}
+
+    def warm(self) -> threading.Thread:
+        """Load the first model in the background, so that the first translation is fast."""
+        worker = threading.Thread(target=self._warm, name="warm-up", daemon=True)
+        worker.start()
+        return worker
+
+    def translate(self, request: Request) -> Iterator[Translation]:
+        """Yield partial Translations while decoding, then the complete one with its trace.
+
+        Raises:
+            RequestError: nothing to translate, too long, unknown model or direction.
+            ValueError: the translator refuses the request; the message says why.
+            TooSlowError: it took too long; partial Translations were yielded before.
+        """
+        source, target = self._check(request)
+        translator = self.pool.get(request.model)
+        deadline = time.monotonic() + self.seconds
+        sampled = request.sampling is not None
+        stream = translator.translate_stream(
+            request.text,
+            source=source,
+            target=target,
+            beam=1 if sampled else request.beam,
+            length_penalty=request.length_penalty,
+            max_length=request.max_length or None,
+            n_best=request.n_best if sampled else min(request.n_best, request.beam),
+            sample=request.sampling,
+            trace=True,
+        )
+        for translation in stream:
+            yield translation
+            if not translation.complete and time.monotonic() > deadline:
+                raise TooSlowError(wording.TOO_SLOW.format(seconds=self.seconds))
+
+    def _check(self, request: Request) -> tuple[str, str]:
+        """The direction of a request that can be tried."""
+        if not request.text.strip():
+            raise RequestError(wording.EMPTY)
+        if len(request.text) > MAX_CHARACTERS:
+            raise RequestError(
+                wording.TOO_LONG.format(count=len(request.text), limit=MAX_CHARACTERS)
+            )
+        model = self.models.get(request.model)
+        if model is None:
+            raise RequestError(f"There is no model “{request.model[:80]}”.")
+        source, _, target = request.direction.partition("-")
+        if (source, target) not in model.directions:
+            raise RequestError(f"{model.name} cannot translate {request.direction[:20]}.")
+        return source, target
+
+    def _warm(self) -> None:
+        try:
+            for name in list(self.models)[:1]:
+                self.pool.get(name)
+        except Exception:
+            # Whoever asks for the model will get the reason as an answer.
+            _log.exception("the first model could not be loaded in advance")

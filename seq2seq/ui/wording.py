@@ -1,0 +1,82 @@
+"""Every sentence that the page says, in one place."""
+
+from __future__ import annotations
+
+__all__ = [
+    "BUSY",
+    "DAMAGED",
+    "DOCUMENT_TOO_LARGE",
+    "EMPTY",
+    "FAILED",
+    "HELP_ATTENTION",
+    "HELP_STEPS",
+    "HELP_TREE",
+    "INTRODUCTION",
+    "NO_ATTENTION",
+    "NO_MODELS",
+    "NO_TRACE",
+    "PLACEHOLDER",
+    "STOPPED",
+    "TITLE",
+    "TOO_LONG",
+    "TOO_SLOW",
+    "WAITING",
+    "direction_name",
+    "language_name",
+]
+
+TITLE = "Seq2Seq Explorer"
+INTRODUCTION = (
+    "Translate a sentence with a small neural model and see how it was done: where the model "
+    "looked, what it weighed at every step, and which translations it gave up on the way."
+)
+PLACEHOLDER = "The translation appears here, word by word."
+WAITING = "Translate a sentence to see this."
+
+EMPTY = "There is nothing to translate: please type a sentence."
+TOO_LONG = (
+    "The text has {count:,} characters; the limit is {limit:,}. Nothing was cut: your text is "
+    "still in the box, please shorten it."
+)
+BUSY = "Translating …"
+STOPPED = "Stopped. The translation above is unfinished."
+TOO_SLOW = "Stopped after {seconds:.0f} seconds. The translation above is unfinished."
+FAILED = "Something went wrong on our side, and it has been logged. Your text is still in the box."
+NO_MODELS = "There is no model to translate with: the folder “checkpoints” holds none."
+DAMAGED = "The translation that the page sent back could not be read; please translate again."
+DOCUMENT_TOO_LARGE = (
+    "This translation is too long to be drawn anew; only its first view can be shown."
+)
+NO_ATTENTION = (
+    "This model has no attention: its decoder sees the source only as one vector, the encoder's "
+    "final state. There is no alignment to show."
+)
+NO_TRACE = "This translation was made without recording the search."
+
+HELP_ATTENTION = (
+    "Each row shows how one output divided its attention over the source; a row adds up to 1. "
+    "Attention tells where the model looked, not why it chose a word. Pieces of a word are added "
+    "up on the source side and averaged on the target side. Nothing is hidden: the last row and "
+    "column are the end of the sentence."
+)
+HELP_STEPS = (
+    "The decoder writes one piece at a time. Bars on the left are the model's own probabilities "
+    "for the next piece, bars on the right its attention while it decided."
+)
+HELP_TREE = (
+    "Every column is one output position, best score at the top. Scores are natural logarithms "
+    "of probabilities; finished hypotheses are ranked by the normalised one. Drag to move, use "
+    "the buttons in the corner to zoom, double-click to reset."
+)
+
+_LANGUAGES = {"de": "German", "en": "English", "fr": "French", "zh": "Chinese"}
+
+
+def language_name(code: str) -> str:
+    """``"French"`` for ``"fr"``; a code without a name stays as it is."""
+    return _LANGUAGES.get(code, code)
+
+
+def direction_name(source: str, target: str) -> str:
+    """``"French → English"``."""
+    return f"{language_name(source)} → {language_name(target)}"
