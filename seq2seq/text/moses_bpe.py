@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from seq2seq.text.drafts import Part, drafts_of
 from seq2seq.text.encoding import Encoding, Piece, TextError, Word
 from seq2seq.text.normalise import LANGUAGES, normalise, normalise_tracked
-from seq2seq.text.tokenise import Token, detokenise, is_cjk, tokenise
+from seq2seq.text.tokenise import Token, detokenise, tokenise
 from seq2seq.text.vocabulary import MARK, Vocabulary
 
 __all__ = ["MosesBpe"]
 
-_REPLACEMENT = "\ufffd"
 _VISIBLE_MARK = "␣"
 
 
@@ -165,7 +163,7 @@ class MosesBpe:
             TextError: an id outside the vocabulary, or an unknown language.
         """
         self._check(language)
-        drafts = self._drafts(ids, language)
+        drafts = drafts_of(ids, vocabulary=self._vocabulary, language=language)
         solid = [draft for draft in drafts if draft.text]
         text, spans = detokenise([draft.text for draft in solid], language=language)
         place = {id(draft): span for draft, span in zip(solid, spans, strict=True)}
@@ -191,9 +189,7 @@ class MosesBpe:
 
     def piece_text(self, piece: int) -> str:
         """How one vocabulary entry is shown, ``"␣chat"`` with a visible word start."""
-        if not 0 <= piece < len(self._vocabulary):
-            raise TextError(f"id {piece} is outside the vocabulary of {len(self._vocabulary)}")
-        text = self._vocabulary.pieces[piece]
+        text = self._vocabulary.name(piece)
         return _VISIBLE_MARK + text[1:] if text.startswith(MARK) else text
 
     def _shown(self, piece: int) -> str:
@@ -221,9 +217,9 @@ class MosesBpe:
             result += cut(key)
         return result
 
-    def _groups(self, token: Token) -> list[list[_Part]]:
+    def _groups(self, token: Token) -> list[list[Part]]:
         """Pieces of a token with spans in normalised text, grouped into words for display."""
-        groups: list[list[_Part]] = []
+        groups: list[list[Part]] = []
         offset = 0  # in token.text
         pending = 0  # bytes still to come of the character at offset
         for piece in self._vocabulary.cut(_key(token)):
@@ -239,97 +235,12 @@ class MosesBpe:
                 start = offset
                 offset += len(self._vocabulary.pieces[piece].removeprefix(MARK))
                 end = offset
-            part = _Part(piece, token.start + start, token.start + end)
+            part = Part(piece, token.start + start, token.start + end)
             if not groups or (token.cjk and new):
                 groups.append([part])
             else:
                 groups[-1].append(part)
         return groups
-
-    def _drafts(self, ids: Sequence[int], language: str) -> list[_Draft]:
-        drafts: list[_Draft] = []
-        for unit in self._units(ids):
-            last = drafts[-1] if drafts else None
-            fresh = last is None or last.special or unit.special or unit.initial
-            if not fresh and last is not None and language == "zh" and unit.text and last.text:
-                fresh = is_cjk(unit.text[0]) or is_cjk(last.text[-1])
-            if fresh or last is None:
-                last = _Draft(special=unit.special, name=unit.name)
-                drafts.append(last)
-            start = len(last.text)
-            last.text += unit.text
-            last.parts += [_Part(piece, start, len(last.text)) for piece in unit.ids]
-        return drafts
-
-    def _units(self, ids: Sequence[int]) -> list[_Unit]:
-        """Ids as stretches of text: one piece each, or the bytes of one character."""
-        units: list[_Unit] = []
-        index = 0
-        while index < len(ids):
-            piece = int(ids[index])
-            name = self.piece_text(piece)
-            if self._vocabulary.is_special(piece):
-                units.append(_Unit([piece], "", special=True, name=name))
-            elif self._vocabulary.byte_of(piece) is not None:
-                character, size = self._character(ids, index)
-                units.append(_Unit([int(i) for i in ids[index : index + size]], character))
-                index += size
-                continue
-            else:
-                text = self._vocabulary.pieces[piece]
-                initial = text.startswith(MARK)
-                units.append(_Unit([piece], text[initial:], initial=initial))
-            index += 1
-        return units
-
-    def _character(self, ids: Sequence[int], index: int) -> tuple[str, int]:
-        """The UTF-8 character that starts at ``index`` and its number of bytes."""
-        values = bytearray()
-        for piece in ids[index : index + 4]:
-            value = self._vocabulary.byte_of(int(piece))
-            if value is None:
-                break
-            values.append(value)
-            try:
-                character = values.decode("utf-8")
-            except UnicodeDecodeError:
-                continue
-            return _readable(character), len(values)
-        return _REPLACEMENT, 1
-
-
-@dataclass(slots=True)
-class _Part:
-    id: int
-    start: int
-    end: int
-
-
-@dataclass(slots=True)
-class _Unit:
-    ids: list[int]
-    text: str
-    initial: bool = False
-    special: bool = False
-    name: str = ""
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A word under construction; parts have spans in ``text``."""
-
-    special: bool
-    name: str
-    text: str = ""
-    parts: list[_Part] = field(default_factory=list)
-
-
-def _readable(character: str) -> str:
-    """Bytes may spell what encoding never produces: spaces, controls, the word mark."""
-    if character == MARK:
-        return "_"
-    bad = character.isspace() or unicodedata.category(character) in ("Cc", "Cs", "Zs", "Zl", "Zp")
-    return _REPLACEMENT if bad else character
 
 
 def _key(token: Token) -> str:
@@ -337,7 +248,7 @@ def _key(token: Token) -> str:
 
 
 def _keys(tokens: list[Token]) -> list[str]:
-    return [token.text if token.cjk else MARK + token.text for token in tokens]
+    return [_key(token) for token in tokens]
 
 
 def _checked(languages: Sequence[str]) -> tuple[str, ...]:

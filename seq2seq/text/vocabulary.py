@@ -73,6 +73,12 @@ class Vocabulary:
                 self._cache[word] = ids
         return ids
 
+    def name(self, piece: int) -> str:
+        """The piece itself, with its :data:`MARK`; raises :class:`TextError` outside."""
+        if not 0 <= piece < len(self.pieces):
+            raise TextError(f"id {piece} is outside the vocabulary of {len(self.pieces)} pieces")
+        return self.pieces[piece]
+
     def is_special(self, piece: int) -> bool:
         """Whether no text stands behind the id."""
         return piece < self.first_byte
@@ -161,12 +167,19 @@ class Vocabulary:
             found = pieces[index] if index < len(pieces) else "nothing"
             if found != name:
                 raise TextError(f"{path}: id {index} should be {name}, found {found!r:.40}")
+        for piece in pieces[len(start) :]:
+            if not piece or piece.rfind(MARK) > 0 or any(c.isspace() for c in piece):
+                raise TextError(f"{path}: {piece!r:.40} is no stretch of a word")
+        if MARK not in vocab:
+            raise TextError(f"{path}: the word mark {MARK} is missing")
         pairs = [m.split(" ") if isinstance(m, str) else m for m in merges]
         if not all(
             isinstance(p, list) and len(p) == 2 and all(isinstance(x, str) for x in p)
             for p in pairs
         ):
             raise TextError(f"{path}: a merge is not a pair of pieces")
+        if not {p[0] + p[1] for p in pairs}.isdisjoint(start):
+            raise TextError(f"{path}: a merge spells the name of a special or a byte")
         try:
             return cls(pieces, [(p[0], p[1]) for p in pairs], tags=len(tags))
         except TextError as error:
