@@ -1,0 +1,257 @@
+"""The search for one sentence: its live hypotheses, its finished ones, and when it is over.
+
+Nothing here knows the model or holds a tensor: a step of the decoder arrives as lists of
+numbers. Greedy search is a beam of 1; draws are hypotheses that do not compete.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from seq2seq.config import SearchConfig
+from seq2seq.decoding.hypotheses import Node
+from seq2seq.decoding.inputs import Request
+from seq2seq.decoding.scoring import LengthPenalty
+
+__all__ = ["Beam", "Finished", "Proposal", "RowScores", "Verdict", "best_proposals"]
+
+_NEVER = float("-inf")
+
+
+class RowScores(NamedTuple):
+    """What the decoder says about the next piece of one live hypothesis.
+
+    Attributes:
+        row: of the decoder.
+        log_probabilities: the model's own, the largest ones, in falling order.
+        tokens: the pieces they belong to.
+        penalty: coverage penalty, this step's attention included.
+    """
+
+    row: int
+    log_probabilities: Sequence[float]
+    tokens: Sequence[int]
+    penalty: float
+
+
+class Proposal(NamedTuple):
+    """A continuation that may survive.
+
+    Attributes:
+        slot: index of the live hypothesis that it continues.
+        lane: equals ``slot`` in a search, the number of the draw in sampling.
+        token: the piece.
+        log_probability: the model's own.
+        rank: 1 for the piece that the model thinks most probable.
+    """
+
+    slot: int
+    lane: int
+    token: int
+    log_probability: float
+    rank: int
+
+
+class Verdict(NamedTuple):
+    """What became of a proposal: the new hypothesis, or None if it was pruned; and why."""
+
+    proposal: Proposal
+    node: Node | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A hypothesis that left the search.
+
+    Attributes:
+        node: its last piece.
+        score: normalised.
+        ended: it ended with end-of-sentence; False if it was cut off.
+    """
+
+    node: Node
+    score: float
+    ended: bool
+
+
+def best_proposals(
+    live: Sequence[Node],
+    scores: Sequence[RowScores],
+    barred: Sequence[Mapping[int, str]],
+    *,
+    count: int,
+) -> list[Proposal]:
+    """The ``count`` continuations with the highest cumulative score, best first.
+
+    Args:
+        live, scores, barred: one entry per live hypothesis; ``barred`` holds the pieces that
+            may not follow it.
+        count: how many; each entry of ``scores`` must hold that many pieces that are not barred,
+            unless the vocabulary is too small. Pieces with probability 0 never survive.
+    """
+
+    def stream(slot: int) -> Iterator[tuple[float, Proposal]]:
+        base, forbidden, row = live[slot].cumulative, barred[slot], scores[slot]
+        pairs = zip(row.log_probabilities, row.tokens, strict=True)
+        for rank, (value, token) in enumerate(pairs, start=1):
+            if value == _NEVER:
+                return
+            if token not in forbidden:
+                yield -(base + value), Proposal(slot, slot, token, value, rank)
+
+    merged = heapq.merge(*map(stream, range(len(live))))
+    return [proposal for _, proposal in zip(range(count), (p for _, p in merged), strict=False)]
+
+
+class Beam:
+    """The state of the search for one sentence.
+
+    Args:
+        request: the sentence.
+        config: how to search.
+        bos: the piece that the root stands for.
+        eos: the piece that ends a hypothesis.
+
+    Attributes:
+        live: hypotheses that the next step continues, best first; empty when the search is over.
+        lanes: index into ``live`` for every draw, or for every live hypothesis in a search.
+        pool: hypotheses that left the search, in the order of time.
+    """
+
+    def __init__(self, request: Request, *, config: SearchConfig, bos: int, eos: int) -> None:
+        self.request = request
+        self.live = [Node(bos)]
+        self.pool: list[Finished] = []
+        self._config = config
+        self._sampling = config.sampling is not None
+        self.lanes = dict.fromkeys(range(config.n_best if self._sampling else 1), 0)
+        self._eos = eos
+        self._length_penalty = LengthPenalty.of(config)
+        self._best: list[float] = []  # heap of the n_best highest scores in the pool
+
+    @property
+    def done(self) -> bool:
+        """Nothing is left to continue."""
+        return not self.live
+
+    @property
+    def position(self) -> int:
+        """Number of pieces in every live hypothesis."""
+        return self.live[0].length
+
+    @property
+    def forced(self) -> int | None:
+        """The piece that the prefix demands next."""
+        prefix, position = self.request.prefix, self.position
+        return prefix[position] if position < len(prefix) else None
+
+    @property
+    def at_limit(self) -> bool:
+        """Only end-of-sentence may still follow."""
+        return self.position >= self.request.limit
+
+    @property
+    def finished(self) -> list[Finished]:
+        """The pool, best first; equal scores in the order of time."""
+        return sorted(self.pool, key=lambda finished: -finished.score)
+
+    @property
+    def leader(self) -> Node:
+        """The hypothesis that would win if the search were stopped now."""
+        scored = [(entry.score, entry.node) for entry in self.pool]
+        scored += [(self._score(node), node) for node in self.live]
+        return max(scored, key=lambda pair: pair[0])[1]
+
+    def advance(self, proposals: Sequence[Proposal], scores: Sequence[RowScores]) -> list[Verdict]:
+        """One step.
+
+        In a search the best ``beam`` proposals may end hypotheses, and the best ``beam`` others
+        live on. At the length limit hypotheses that did not end join the pool as they are.
+
+        Args:
+            proposals: best first.
+            scores: one entry per live hypothesis.
+
+        Returns:
+            What became of each proposal.
+        """
+        forced, at_limit = self.forced is not None, self.at_limit
+        room = len(self.lanes) if self._sampling else self._config.beam
+        grown: list[Node] = []
+        lanes: dict[int, int] = {}
+        verdicts: list[Verdict] = []
+        ended: set[int] = set()
+        for order, proposal in enumerate(proposals):
+            ends = proposal.token == self._eos
+            if ends and order < room:
+                node = self._grow(proposal, scores)
+                self._finish(node, ended=True)
+                ended.add(proposal.lane)
+                reason = "forced" if forced else "end of sentence"
+                verdicts.append(Verdict(proposal, node, reason))
+            elif not ends and not at_limit and len(grown) < room:
+                node = self._grow(proposal, scores)
+                lanes[proposal.lane if self._sampling else len(grown)] = len(grown)
+                grown.append(node)
+                reason = "drawn" if self._sampling else "best in beam"
+                verdicts.append(Verdict(proposal, node, "forced" if forced else reason))
+            else:
+                reason = "length limit" if at_limit and not ends else "outside beam"
+                verdicts.append(Verdict(proposal, None, reason))
+        if forced:
+            lanes = dict.fromkeys(self.lanes if grown else (), 0)
+        elif at_limit or not (grown or self.pool):
+            self._cut(self.lanes.keys() - ended)
+        elif self._sampling:  # a draw that nothing may follow
+            self._cut(self.lanes.keys() - ended - lanes.keys())
+        elif grown and self._decided(grown[0]):
+            hopeless = "cannot beat the finished"
+            kept = set(map(id, grown))
+            verdicts = [
+                Verdict(v.proposal, None, hopeless) if id(v.node) in kept else v for v in verdicts
+            ]
+            grown = []
+        self.live, self.lanes = grown, lanes
+        return verdicts
+
+    def interrupt(self) -> None:
+        """End the search: the live hypotheses join the pool as they are."""
+        self._cut(self.lanes.keys())
+        self.live = []
+
+    def _grow(self, proposal: Proposal, scores: Sequence[RowScores]) -> Node:
+        row = scores[proposal.slot]
+        return Node(
+            proposal.token,
+            parent=self.live[proposal.slot],
+            log_probability=proposal.log_probability,
+            row=row.row,
+            penalty=row.penalty,
+        )
+
+    def _cut(self, lanes: Iterable[int]) -> None:
+        for lane in sorted(lanes):
+            self._finish(self.live[self.lanes[lane]], ended=False)
+
+    def _finish(self, node: Node, *, ended: bool) -> None:
+        score = self._score(node)
+        self.pool.append(Finished(node, score, ended))
+        push = heapq.heappush if len(self._best) < self._config.n_best else heapq.heappushpop
+        push(self._best, score)
+
+    def _score(self, node: Node) -> float:
+        return self._length_penalty.normalise(node.cumulative, node.length) + node.penalty
+
+    def _decided(self, best: Node) -> bool:
+        """Nothing that grows from ``best`` or worse can enter the best ``n_best``.
+
+        A beam of 1 is greedy search, which ends with the first end-of-sentence.
+        """
+        if self._config.beam == 1:
+            return bool(self.pool)
+        bound = self._length_penalty.bound(best.cumulative, self.request.limit + 1)
+        return len(self._best) >= self._config.n_best and self._best[0] >= bound

@@ -1,0 +1,329 @@
+"""Greedy search, beam search and sampling over any model of ``nn/model.py``.
+
+All three are one loop: the decoder makes a step for every live hypothesis of every sentence,
+proposals for the next piece are gathered, and each sentence's :class:`Beam` decides. Sampling
+differs in where the proposals come from, greedy search is a beam of 1.
+
+A search ends when no live hypothesis can enter the best ``n_best`` any more, which is exact
+because log-probabilities are never positive: with a beam wide enough it finds what trying
+everything would find. Hypotheses that reach the length limit without an end-of-sentence join
+the finished ones as they are and are ranked by the same score, marked as not ended. An
+end-of-sentence counts only among the best ``beam`` candidates of its sentence, at the limit too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seq2seq.config import SearchConfig
+from seq2seq.decoding.beam import Beam, Finished, Proposal, best_proposals
+from seq2seq.decoding.constraints import Constraints
+from seq2seq.decoding.hypotheses import AttentionLog, Node
+from seq2seq.decoding.inputs import SearchError, read_requests
+from seq2seq.decoding.readout import Demand, Pick, read_logits
+from seq2seq.decoding.recorder import Recorder
+from seq2seq.decoding.sampling import Dice
+from seq2seq.decoding.scoring import CoveragePenalty
+from seq2seq.decoding.trace import Trace
+from seq2seq.nn.model import AnyModel, StepOutput
+
+__all__ = ["Hypothesis", "PartialHypothesis", "SearchError", "SearchResult", "search"]
+
+
+@dataclass(frozen=True, eq=False)
+class Hypothesis:
+    """A translation.
+
+    Attributes:
+        tokens: target ids without bos, with the final end-of-sentence if it ended.
+        score: normalised by length and coverage penalty; what hypotheses are ranked by.
+        cumulative: sum of ``token_log_probabilities``.
+        token_log_probabilities: the model's own, natural logarithm, one per token.
+        attention: (len(tokens), layers, heads, source length) float32; None for a model without
+            attention or if it was not asked for.
+        ended: False if the length limit or ``should_stop`` cut it off.
+        node: number of its last piece in the trace; None without a trace.
+    """
+
+    tokens: tuple[int, ...]
+    score: float
+    cumulative: float
+    token_log_probabilities: tuple[float, ...]
+    attention: np.ndarray | None
+    ended: bool
+    node: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class PartialHypothesis:
+    """The best hypothesis so far, while the search runs; fields as in :class:`Hypothesis`."""
+
+    tokens: tuple[int, ...]
+    token_log_probabilities: tuple[float, ...]
+    attention: np.ndarray | None
+    cumulative: float
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """What the search for one sentence found.
+
+    Attributes:
+        hypotheses: best first, at least 1 and at most ``n_best``.
+        trace: the record, if asked for.
+    """
+
+    hypotheses: tuple[Hypothesis, ...]
+    trace: Trace | None
+
+
+OnStep = Callable[[Sequence[PartialHypothesis]], None]
+
+
+def search(
+    model: AnyModel,
+    source: Tensor,
+    *,
+    config: SearchConfig,
+    prefixes: Sequence[Sequence[int]] | None = None,
+    trace: bool = False,
+    attention: bool = True,
+    on_step: OnStep | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> list[SearchResult]:
+    """Translate a batch of sentences; each result is what the sentence would get alone.
+
+    Args:
+        model: in evaluation mode.
+        source: (rows, S) int64, padded on the right with the model's ``pad_id``.
+        config: how to search.
+        prefixes: per row, pieces that the target must begin with; may differ in length. Their
+            probabilities are the model's own and count; constraints do not apply to them.
+        trace: record the whole search; changes no other output.
+        attention: return the attention of the hypotheses.
+        on_step: called after every step with the best hypothesis so far of every row.
+        should_stop: asked after every step; when True, live hypotheses join the finished ones as
+            they are, not ended, and the best so far is returned.
+
+    Raises:
+        SearchError: input that cannot be searched, or scores that are not numbers.
+    """
+    with torch.inference_mode():
+        run = _Search(
+            model, source, config=config, prefixes=prefixes, trace=trace, attention=attention
+        )
+        run.run(on_step=on_step, should_stop=should_stop)
+        return run.results()
+
+
+class _Search:
+    """One call of :func:`search`. Rows of the decoder are live hypotheses, sentence by sentence."""
+
+    def __init__(
+        self,
+        model: AnyModel,
+        source: Tensor,
+        *,
+        config: SearchConfig,
+        prefixes: Sequence[Sequence[int]] | None,
+        trace: bool,
+        attention: bool,
+    ) -> None:
+        ids = model.config
+        requests = read_requests(source, prefixes, config=config, model=ids)
+        self._model = model
+        self._config = config
+        self._source = source.to(model.device)
+        self._bos, self._eos = ids.bos_id, ids.eos_id
+        self._constraints = Constraints(config, ids)
+        self._beams = [Beam(r, config=config, bos=self._bos, eos=self._eos) for r in requests]
+        self._dice = [
+            Dice(config.sampling, draws=config.n_best) for _ in requests if config.sampling
+        ]
+        self._recorders = [
+            Recorder(beam, config=config, eos=self._eos) for beam in self._beams if trace
+        ]
+        self._maps = AttentionLog() if attention and model.attention_layout else None
+        self._means = AttentionLog() if trace and model.attention_layout else None
+        self._coverage: Tensor | None = None
+        self._penalty = CoveragePenalty(config.coverage_penalty)
+        # Each of ``beam`` hypotheses can end in one way only, so this many leave enough to go on.
+        self._count = 2 * config.beam if config.beam > 1 else 1
+
+    # --- The loop -----------------------------------------------------------------------------
+
+    def run(
+        self, *, on_step: OnStep | None = None, should_stop: Callable[[], bool] | None = None
+    ) -> None:
+        """Search until every sentence is done."""
+        if not self._beams:
+            return
+        device = self._source.device
+        mask = self._source != self._model.config.pad_id
+        if self._penalty.beta and self._model.attention_layout:
+            self._coverage = self._penalty.start(mask)
+        state = self._model.start(self._model.encode(self._source, mask))
+        tokens = torch.full((len(self._beams),), self._bos, device=device)
+        while True:
+            output = self._model.step(tokens, state)
+            rows, pieces = self._advance(output)
+            if on_step is not None:
+                on_step([self._partial(beam) for beam in self._beams])
+            if not rows:
+                return
+            if should_stop is not None and should_stop():
+                for beam in self._beams:
+                    beam.interrupt()
+                return
+            state = output.state
+            if rows == list(range(len(tokens))):  # nothing moved: nothing to copy
+                tokens = torch.tensor(pieces, device=device)
+                continue
+            index, tokens = torch.tensor([rows, pieces], device=device)
+            state = state.select(index)
+            if self._coverage is not None:
+                self._coverage = self._coverage.index_select(0, index)
+
+    def _advance(self, output: StepOutput[Any]) -> tuple[list[int], list[int]]:
+        """Let every sentence decide.
+
+        Returns:
+            For every live hypothesis after the step the decoder's row that it grew from and its
+            piece, sentence by sentence.
+        """
+        active = [number for number, beam in enumerate(self._beams) if not beam.done]
+        live = [self._beams[number].live for number in active]
+        ends = list(accumulate(map(len, live)))
+        starts = [0, *ends[:-1]]
+        barred = [self._constraints.barred(node) for nodes in live for node in nodes]
+        picks = sorted(
+            (
+                pick
+                for n, start in zip(active, starts, strict=True)
+                for pick in self._picks(n, start)
+            ),
+            key=lambda pick: pick.token is None,
+        )
+        demand = Demand(
+            count=self._count,
+            shown=self._config.trace_candidates,
+            barred=barred,
+            picks=picks,
+            sampling=self._config.sampling,
+            entropy=bool(self._recorders),
+        )
+        reading = read_logits(output.logits, demand, penalties=self._attend(output.attention))
+        picked: dict[int, list[Proposal]] = {pick.row: [] for pick in picks}
+        for pick, proposal in zip(picks, reading.picked, strict=True):
+            if proposal is not None:
+                picked[pick.row].append(proposal)
+        rows: list[int] = []
+        pieces: list[int] = []
+        for number, nodes, start, end in zip(active, live, starts, ends, strict=True):
+            beam, scores = self._beams[number], reading.scores[start:end]
+            if start in picked:
+                proposals = [p for row in range(start, end) for p in picked.get(row, ())]
+            else:
+                proposals = best_proposals(nodes, scores, barred[start:end], count=self._count)
+            verdicts = beam.advance(proposals, scores)
+            if self._recorders:
+                self._recorders[number].record(
+                    nodes,
+                    scores=scores,
+                    entropies=reading.entropies[start:end],
+                    barred=barred[start:end],
+                    verdicts=verdicts,
+                )
+            rows += [node.row for node in beam.live]
+            pieces += [node.token for node in beam.live]
+        return rows, pieces
+
+    def _picks(self, number: int, start: int) -> list[Pick]:
+        """What sentence ``number``, whose rows begin at ``start``, does not choose by itself."""
+        beam = self._beams[number]
+        if beam.forced is not None:
+            return [Pick(start, slot=0, lane=0, token=beam.forced)]
+        if self._config.sampling is None:
+            return []
+        roll = self._dice[number].roll
+        return [
+            Pick(start + slot, slot=slot, lane=lane, number=roll(lane))
+            for lane, slot in beam.lanes.items()
+        ]
+
+    def _attend(self, attention: Tensor | None) -> Tensor | None:
+        """Keep a step's attention (rows, layers, heads, S); return the coverage penalty (rows,)."""
+        if attention is None:
+            return None
+        if self._maps is not None:
+            self._maps.add(attention)
+        if self._means is None and self._coverage is None:
+            return None
+        mean = attention.mean(dim=(1, 2), dtype=torch.float32)
+        if self._means is not None:
+            self._means.add(mean)
+        if self._coverage is None:
+            return None
+        self._coverage = self._coverage + mean
+        return self._penalty(self._coverage)
+
+    # --- What comes out -----------------------------------------------------------------------
+
+    def results(self) -> list[SearchResult]:
+        """One per sentence, when the search is over."""
+        chosen = [beam.finished[: self._config.n_best] for beam in self._beams]
+        attention = iter(
+            self._attention(
+                [
+                    (beam, entry.node)
+                    for beam, best in zip(self._beams, chosen, strict=True)
+                    for entry in best
+                ]
+            )
+        )
+        means = self._means.to_host() if self._means is not None else []
+        results = []
+        for number, (beam, best) in enumerate(zip(self._beams, chosen, strict=True)):
+            trace = self._recorders[number].finish(beam, means) if self._recorders else None
+            hypotheses = tuple(_hypothesis(entry, next(attention)) for entry in best)
+            results.append(SearchResult(hypotheses=hypotheses, trace=trace))
+        return results
+
+    def _partial(self, beam: Beam) -> PartialHypothesis:
+        node = beam.leader
+        return PartialHypothesis(
+            tokens=node.tokens,
+            token_log_probabilities=tuple(n.log_probability for n in node.chain()),
+            attention=self._attention([(beam, node)])[0],
+            cumulative=node.cumulative,
+        )
+
+    def _attention(self, nodes: Sequence[tuple[Beam, Node]]) -> list[np.ndarray | None]:
+        """Attention (length, layers, heads, source length) of each hypothesis."""
+        if self._maps is None:
+            return [None] * len(nodes)
+        maps = self._maps.gather([[n.row for n in node.chain()] for _, node in nodes])
+        return [
+            weights[..., : beam.request.source_length]
+            for (beam, _), weights in zip(nodes, maps, strict=True)
+        ]
+
+
+def _hypothesis(entry: Finished, attention: np.ndarray | None) -> Hypothesis:
+    node = entry.node
+    return Hypothesis(
+        tokens=node.tokens,
+        score=entry.score,
+        cumulative=node.cumulative,
+        token_log_probabilities=tuple(n.log_probability for n in node.chain()),
+        attention=attention,
+        ended=entry.ended,
+        node=node.number,
+    )
