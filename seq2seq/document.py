@@ -11,6 +11,7 @@ from seq2seq.config import SearchConfig
 from seq2seq.decoding.search import Hypothesis, PartialHypothesis, SearchResult
 from seq2seq.decoding.trace import Trace
 from seq2seq.nn import AttentionLayout
+from seq2seq.request import Job
 from seq2seq.text.encoding import Encoding, TextPipeline
 from seq2seq.translation import (
     Alternative,
@@ -20,26 +21,7 @@ from seq2seq.translation import (
     Translation,
 )
 
-__all__ = ["Job", "Writer"]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One text, ready for the model.
-
-    Attributes:
-        index: its place in the list that was asked for.
-        source: the encoded text.
-        prefix: target ids that the translation begins with.
-        blank: there is nothing to translate.
-        seconds: spent on encoding.
-    """
-
-    index: int
-    source: Encoding
-    prefix: tuple[int, ...]
-    blank: bool
-    seconds: float
+__all__ = ["Writer"]
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from sacrebleu.metrics.base import Metric
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
+from sacrebleu.significance import _bootstrap_resample, estimate_ci
 
 __all__ = ["TOKENIZERS", "MetricError", "Score", "Scores", "score"]
 
@@ -103,13 +105,21 @@ def score(
 def _measure(
     metric: Metric, hypotheses: Sequence[str], references: Sequence[str], samples: int
 ) -> Score:
-    result = metric.corpus_score(hypotheses, [references], n_bootstrap=max(samples, 1))
-    signature = str(metric.get_signature())
+    """One metric; the interval is sacrebleu's own bootstrap.
+
+    Its steps are called one by one because ``corpus_score`` (sacrebleu 2.6) fails where a
+    resampled test set scores exactly 0: it cannot average float and float32.
+    """
+    statistics = metric._extract_corpus_statistics(hypotheses, [references])
+    value = float(metric._aggregate_and_compute(statistics).score)
     if samples < 2:
-        return Score(value=float(result.score), signature=signature)
+        return Score(value=value, signature=str(metric.get_signature()))
+    metric.n_bootstrap = samples
+    metric.seed, resampled = _bootstrap_resample(statistics, metric, samples)
+    mean, margin = estimate_ci(np.array([float(result.score) for result in resampled]))
     return Score(
-        value=float(result.score),
-        signature=signature,
-        mean=float(result._mean),  # sacrebleu offers the interval under no public name
-        margin=float(result._ci),
+        value=value,
+        signature=str(metric.get_signature()),
+        mean=float(mean),
+        margin=float(margin),
     )

@@ -365,7 +365,7 @@ class TestDamagedWeights:
         outside.write_bytes((folder / "model.safetensors").read_bytes())
         index = {"metadata": {}, "weight_map": dict.fromkeys(names, file)}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-        with pytest.raises(CheckpointError, match="is not the name of a .safetensors file in this"):
+        with pytest.raises(CheckpointError, match="is not the name of a"):
             load_checkpoint(folder)
 
     @pytest.mark.parametrize("content", ["[]", "{}", '{"weight_map": []}', "x"])

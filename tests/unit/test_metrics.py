@@ -81,6 +81,23 @@ def test_bootstrap_interval() -> None:
     assert without.bleu.value == scores.bleu.value
 
 
+def test_interval_agrees_with_sacrebleu() -> None:
+    hypotheses, references = HYPOTHESES * 20, REFERENCES * 20
+    ours = score(hypotheses, references, target_language="en", bootstrap_samples=100)
+    metric = sacrebleu.BLEU()
+    theirs = metric.corpus_score(hypotheses, [references], n_bootstrap=100)
+    assert ours.bleu.mean == pytest.approx(theirs._mean, rel=1e-5)
+    assert ours.bleu.margin == pytest.approx(theirs._ci, rel=1e-5)
+    assert ours.bleu.signature == str(metric.get_signature())
+
+
+def test_interval_where_some_samples_score_nothing() -> None:
+    hypotheses, references = ["x"] * 8 + REFERENCES, REFERENCES[:1] * 8 + REFERENCES
+    scores = score(hypotheses, references, target_language="en", bootstrap_samples=50)
+    assert scores.bleu.margin is not None
+    assert scores.bleu.margin > 0
+
+
 def test_all_three_have_intervals() -> None:
     scores = score(HYPOTHESES * 5, REFERENCES * 5, target_language="en", bootstrap_samples=20)
     values = scores.to_dict()

@@ -1,0 +1,174 @@
+"""Jobs in, documents out: in batches of similar length, or step by step."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from seq2seq.config import SearchConfig
+from seq2seq.decoding.search import PartialHypothesis
+from seq2seq.document import Writer
+from seq2seq.request import Job, Request
+from seq2seq.runner import Outcome, Runner
+from seq2seq.translation import Timing, Translation
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """Drives a runner and writes down what it finds. Has no state of its own.
+
+    Args:
+        runner: the model on its device.
+        writer: of the documents.
+        batch_tokens: source pieces of one batch, padding included; a single longer text still
+            makes a batch.
+        most_positions: longest sequence that the model can place, None without a limit.
+    """
+
+    def __init__(
+        self, runner: Runner, writer: Writer, *, batch_tokens: int, most_positions: int | None
+    ) -> None:
+        self._runner = runner
+        self._writer = writer
+        self._batch_tokens = batch_tokens
+        self._most_positions = most_positions
+
+    def run(
+        self,
+        jobs: Sequence[Job],
+        request: Request,
+        *,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[Translation]:
+        """Translate all jobs; the result has their order.
+
+        Args:
+            progress: called with the number of jobs finished since its last call.
+        """
+        found: dict[int, Translation] = {}
+        for batch in self._batches(jobs):
+            documents = self._run_batch(batch, request)
+            found.update((job.index, one) for job, one in zip(batch, documents, strict=True))
+            if progress:
+                progress(len(batch))
+        return [found[job.index] for job in jobs]
+
+    def stream(self, job: Job, request: Request) -> Iterator[Translation]:
+        """Partial documents after every step, then the complete one.
+
+        The search runs in a thread of its own; closing the iterator stops it.
+        """
+        if job.blank:
+            yield from self._run_batch([job], request)
+            return
+        config = self._bounded([job], request.config)
+        events: queue.SimpleQueue[PartialHypothesis | Outcome | BaseException] = queue.SimpleQueue()
+        stop = threading.Event()
+
+        def work() -> None:
+            try:
+                outcome = self._runner.run(
+                    [job.source.ids],
+                    config=config,
+                    prefixes=[job.prefix],
+                    trace=request.trace,
+                    attention=request.attention,
+                    on_step=lambda partial: events.put(partial[0]),
+                    should_stop=stop.is_set,
+                )
+            except BaseException as error:  # raised again where the consumer sees it
+                events.put(error)
+            else:
+                events.put(outcome)
+
+        worker = threading.Thread(target=work, name="translate-stream", daemon=True)
+        worker.start()
+        try:
+            while True:
+                event = events.get()
+                if isinstance(event, BaseException):
+                    raise event
+                if isinstance(event, Outcome):
+                    yield self._write(event, 0, [job], request, config)
+                    return
+                yield self._writer.partial(
+                    job, event, config=config, target_language=request.target
+                )
+        finally:
+            stop.set()
+            worker.join()
+
+    def _batches(self, jobs: Sequence[Job]) -> Iterator[list[Job]]:
+        """Longest first, so that the largest batch shows at once whether memory suffices.
+
+        Blank ones come last, in a batch of their own.
+        """
+        batch: list[Job] = []
+        for job in sorted(jobs, key=lambda job: (job.blank, -len(job.source.pieces))):
+            full = batch and (len(batch) + 1) * len(batch[0].source.pieces) > self._batch_tokens
+            if batch and (full or batch[0].blank != job.blank):
+                yield batch
+                batch = []
+            batch.append(job)
+        if batch:
+            yield batch
+
+    def _run_batch(self, batch: Sequence[Job], request: Request) -> list[Translation]:
+        if batch[0].blank:
+            return [
+                self._writer.empty(job, config=request.config, target_language=request.target)
+                for job in batch
+            ]
+        config = self._bounded(batch, request.config)
+        outcome = self._runner.run(
+            [job.source.ids for job in batch],
+            config=config,
+            prefixes=[job.prefix for job in batch],
+            trace=request.trace,
+            attention=request.attention,
+        )
+        return [self._write(outcome, n, batch, request, config) for n in range(len(batch))]
+
+    def _bounded(self, batch: Sequence[Job], config: SearchConfig) -> SearchConfig:
+        """``config`` with a length limit that the model's positions allow."""
+        if self._most_positions is None:
+            return config
+        limit = self._most_positions - 1  # bos takes a position too
+        widest = max(len(job.source.pieces) for job in batch)
+        free = math.ceil(config.length_factor * widest + config.length_margin)
+        if (config.max_length or free) <= limit and config.min_length <= limit:
+            return config
+        return dataclasses.replace(
+            config, max_length=limit, min_length=min(config.min_length, limit)
+        )
+
+    def _write(
+        self,
+        outcome: Outcome,
+        n: int,
+        batch: Sequence[Job],
+        request: Request,
+        config: SearchConfig,
+    ) -> Translation:
+        started = time.perf_counter()
+        document = self._writer.complete(
+            batch[n], outcome.results[n], config=config, target_language=request.target
+        )
+        timing = Timing(
+            text=batch[n].seconds + time.perf_counter() - started,
+            encoder=outcome.encoder / len(batch),
+            decoder=outcome.decoder / len(batch),
+        )
+        return dataclasses.replace(
+            document,
+            model=dataclasses.replace(
+                document.model, device=outcome.device, precision=outcome.precision
+            ),
+            timing=timing,
+            warnings=(*outcome.warnings, *document.warnings),
+        )

@@ -1,0 +1,199 @@
+"""What is asked of a translator, checked and encoded before the model runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seq2seq.config import ConfigError, SamplingConfig, SearchConfig
+from seq2seq.text.encoding import Encoding, TextPipeline
+
+__all__ = [
+    "MAX_CHARACTERS",
+    "MAX_PIECES",
+    "Job",
+    "Reader",
+    "Request",
+    "TextTooLongError",
+    "TranslatorError",
+    "choose_direction",
+    "search_settings",
+]
+
+MAX_CHARACTERS = 5000
+"""Longest text of one call, in characters."""
+MAX_PIECES = 256
+"""Longest text of one call, in pieces of the model's vocabulary, end-of-sentence included."""
+
+
+class TranslatorError(ValueError):
+    """A request that cannot be served; one line names the culprit and what is accepted."""
+
+
+class TextTooLongError(TranslatorError):
+    """A text beyond the limit that the message states; nothing is ever cut silently.
+
+    Attributes:
+        index: which text of a list it was, counted from 0.
+    """
+
+    def __init__(self, message: str, *, index: int) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is the same for all texts of one call.
+
+    Attributes:
+        source, target: languages.
+        config: how to search.
+        trace, attention: what to keep.
+    """
+
+    source: str
+    target: str
+    config: SearchConfig
+    trace: bool
+    attention: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """One text, ready for the model.
+
+    Attributes:
+        index: its place in the list that was asked for.
+        source: the encoded text.
+        prefix: target ids that the translation begins with.
+        blank: there is nothing to translate.
+        seconds: spent on encoding.
+    """
+
+    index: int
+    source: Encoding
+    prefix: tuple[int, ...]
+    blank: bool
+    seconds: float
+
+
+def choose_direction(
+    directions: Sequence[tuple[str, str]], *, source: str | None, target: str | None, name: str
+) -> tuple[str, str]:
+    """The one direction that fits what is given.
+
+    Raises:
+        TranslatorError: an unknown language, no direction that fits, or several; says which
+            there are and names the model.
+    """
+    for role, code, side in (("source", source, 0), ("target", target, 1)):
+        known = sorted({pair[side] for pair in directions})
+        if code is not None and code not in known:
+            raise TranslatorError(
+                f"{name}: {role} language {code!r} is not one of {', '.join(known)}"
+            )
+    listing = ", ".join(f"{a}-{b}" for a, b in directions)
+    fitting = [
+        pair for pair in directions if source in (None, pair[0]) and target in (None, pair[1])
+    ]
+    if not fitting:
+        raise TranslatorError(f"{name}: does not translate {source} to {target}, only {listing}")
+    if len(fitting) > 1:
+        raise TranslatorError(
+            f"{name}: source and target language are needed to choose among {listing}"
+        )
+    return fitting[0]
+
+
+def search_settings(
+    base: SearchConfig,
+    *,
+    beam: int | None = None,
+    length_penalty: float | None = None,
+    max_length: int | None = None,
+    n_best: int | None = None,
+    sample: SamplingConfig | None = None,
+) -> SearchConfig:
+    """``base`` with everything that is not None in its place; sampling sets the beam to 1.
+
+    Raises:
+        ConfigError: a value out of range, or sampling with a beam.
+    """
+    if sample is not None:
+        if beam not in (None, 1):
+            raise ConfigError(f"beam: sampling needs beam 1, not {beam}")
+        base = dataclasses.replace(base, sampling=sample, beam=1)
+    values = {
+        "beam": beam,
+        "length_penalty": length_penalty,
+        "max_length": max_length,
+        "n_best": n_best,
+    }
+    given = {key: value for key, value in values.items() if value is not None}
+    return SearchConfig.from_dict({**base.to_dict(), **given})
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Encodes texts within the limits.
+
+    Attributes:
+        text: the model's text pipeline.
+        max_pieces: most pieces of a source text, or of a target with its prefix.
+    """
+
+    text: TextPipeline
+    max_pieces: int = MAX_PIECES
+
+    def job(self, text: str, *, prefix: str | None, request: Request, index: int = 0) -> Job:
+        """One text.
+
+        Raises:
+            TextTooLongError: the text or the prefix is beyond a limit.
+            TranslatorError: not a string.
+        """
+        started = time.perf_counter()
+        for what, value in (("text", text), ("prefix", prefix or "")):
+            if not isinstance(value, str):
+                raise TranslatorError(
+                    f"{what} number {index + 1} is a {type(value).__name__}, not a str"
+                )
+            if len(value) > MAX_CHARACTERS:
+                raise TextTooLongError(
+                    f"the {what} has {len(value)} characters, at most {MAX_CHARACTERS} are "
+                    "translated at once; give it in parts",
+                    index=index,
+                )
+        source = self.text.encode(text, language=request.source, target_language=request.target)
+        forced: tuple[int, ...] = ()
+        if prefix:
+            whole = prefix != prefix.rstrip()
+            forced = self.text.encode_prefix(prefix, language=request.target, complete=whole)
+        for what, pieces in (("text", len(source.pieces)), ("prefix", len(forced) + 1)):
+            if pieces > self.max_pieces:
+                raise TextTooLongError(
+                    f"the {what} has {pieces} pieces for the model, at most {self.max_pieces} are "
+                    "translated at once; give it in parts",
+                    index=index,
+                )
+        blank = all(word.special for word in source.words)
+        return Job(index, source, forced, blank, time.perf_counter() - started)
+
+    def jobs(
+        self, texts: Sequence[str], *, prefix: str | Sequence[str | None] | None, request: Request
+    ) -> list[Job]:
+        """Many texts; one prefix for all, or one each. Raises as :meth:`job`."""
+        prefixes: Sequence[str | None]
+        if prefix is None or isinstance(prefix, str):
+            prefixes = [prefix] * len(texts)
+        elif len(prefix) != len(texts):
+            raise TranslatorError(f"there are {len(prefix)} prefixes for {len(texts)} texts")
+        else:
+            prefixes = prefix
+        return [
+            self.job(text, prefix=start, request=request, index=index)
+            for index, (text, start) in enumerate(zip(texts, prefixes, strict=True))
+        ]
