@@ -56,7 +56,8 @@ class Vocabulary:
                 raise TextError("a piece occurs twice")
             self._model = BPE(vocab, list(merges), unk_token=SPECIALS[3], byte_fallback=True)
         except Exception as error:
-            raise TextError(f"vocabulary: {error}") from error
+            reason = str(error).partition("\n")[0]
+            raise TextError(f"pieces and merges do not fit together: {reason}") from error
         self._cache: dict[str, tuple[int, ...]] = {}
 
     def __len__(self) -> int:
