@@ -113,7 +113,7 @@ NO_ATTENTION = recurrent(
     reverse_source=True,
 )
 CASES = [
-    pytest.param(NO_ATTENTION, range(3, 6), 700, 1e-2, id="none"),
+    pytest.param(NO_ATTENTION, range(3, 6), 500, 1e-2, id="none"),
     pytest.param(recurrent(), range(3, 7), 300, 1e-2, id="additive"),
     pytest.param(
         recurrent(cell="lstm", attention="general", input_feeding=True),
@@ -122,7 +122,7 @@ CASES = [
         1e-2,
         id="general-feeding",
     ),
-    pytest.param(TRANSFORMER, range(3, 7), 500, 5e-3, id="transformer"),
+    pytest.param(TRANSFORMER, range(3, 7), 400, 5e-3, id="transformer"),
 ]
 
 
