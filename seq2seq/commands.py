@@ -160,14 +160,21 @@ def train(options: argparse.Namespace) -> None:
     if options.threads is not None and options.threads < 1:
         raise InputError(f"--threads: {options.threads} is not above 0")
     experiment = Experiment.read(options.config)
-    run(
+    folder = _out(options, experiment)
+    progress = run(
         experiment,
-        folder=_out(options, experiment),
+        folder=folder,
         minutes=options.minutes,
         resume=options.resume,
         threads=options.threads,
         device=options.device,
     )
+    try:
+        from seq2seq.ui.figures.loss_curve import write_loss_curve  # noqa: PLC0415
+    except ImportError:  # a training machine without plotly
+        print("plotly is not installed: no loss curve is drawn", file=sys.stderr)
+    else:
+        write_loss_curve(progress.curve, folder / "loss.html", title=experiment.name)
 
 
 def package(options: argparse.Namespace) -> None:

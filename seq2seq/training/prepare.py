@@ -97,7 +97,7 @@ def read_pairs(file: DataFile, folder: Path, source: str, target: str) -> Iterat
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{path}: cannot be read ({reason})") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: line {number + 1} is not UTF-8 text") from error
+        raise ConfigError(f"{path}: line {number} is not UTF-8 text") from error
 
 
 def _read_all(config: DataConfig, files: Iterable[DataFile], folder: Path) -> Iterator[Pair]:
