@@ -94,47 +94,70 @@
     if (layout.dragmode && matchMedia("(pointer: coarse)").matches) {
       result.dragmode = false; // a finger scrolls the page and the chart; zooming has buttons
     }
-    result.modebar = { bgcolor: "rgba(0,0,0,0)", color: text, activecolor: text };
     return result;
   };
 
-  const options = (layout) => ({
-    displaylogo: false,
-    showSendToCloud: false,
-    displayModeBar: Boolean(layout.dragmode),
-    modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]],
-    doubleClick: "reset",
-    toImageButtonOptions: { format: "svg", filename: "seq2seq" },
-  });
+  const OPTIONS = { displaylogo: false, showSendToCloud: false, displayModeBar: false };
+
+  const button = (text, action) => {
+    const node = make("button", "", text);
+    node.type = "button";
+    node.addEventListener("click", action);
+    return node;
+  };
+
+  // Zoom by a factor around the middle of what is shown.
+  const zoom = (target, factor) => {
+    const change = {};
+    ["xaxis", "yaxis"].forEach((name) => {
+      const [from, to] = target._fullLayout[name].range;
+      const middle = (from + to) / 2;
+      change[`${name}.range`] = [middle + (from - middle) * factor, middle + (to - middle) * factor];
+    });
+    Plotly.relayout(target, change);
+  };
 
   // A chart that draws itself as soon as it is visible and whenever its width or colours change.
   const chart = (label) => {
     const holder = make("div", "chart");
     const target = make("div", "plot");
     holder.append(target);
+    const tools = make("div", "tools");
+    const zooming = [
+      button("Zoom in", () => zoom(target, 0.75)),
+      button("Zoom out", () => zoom(target, 1 / 0.75)),
+      button("Reset", () => self.paint(true, true)),
+    ];
+    const save = () => {
+      const { width: w, height } = target._fullLayout;
+      Plotly.downloadImage(target, { format: "svg", filename: "seq2seq", width: w, height });
+    };
+    tools.append(...zooming, button("Save as SVG", save));
     target.setAttribute("role", "img");
     target.setAttribute("aria-label", label);
     let figure = null;
     let width = 0;
     let revision = 0;
     const self = {
-      node: holder,
+      nodes: [holder, tools],
       show(next) {
         figure = next;
         revision += 1;
-        holder.hidden = !next;
+        holder.hidden = tools.hidden = !next;
+        zooming.forEach((node) => (node.hidden = !(next && next.layout.dragmode)));
         self.paint(true);
       },
-      paint(force) {
+      paint(force, reset = false) {
         if (!figure || !holder.clientWidth) return;
         const { min_width: least, max_width: most } = figure.layout.meta;
         const wanted = Math.max(Math.min(Math.floor(holder.clientWidth), most || Infinity), least);
         if (!force && wanted === width) return;
         width = wanted;
+        revision += reset ? 1 : 0;
         target.style.height = `${figure.layout.height}px`;
         const copy = JSON.parse(JSON.stringify(figure));
         copy.layout = { ...themed(copy.layout, width), uirevision: revision };
-        Plotly.react(target, copy.data, copy.layout, options(copy.layout));
+        Plotly.react(target, copy.data, copy.layout, OPTIONS);
       },
     };
     charts.add(self);
@@ -148,7 +171,7 @@
       const note = make("p", "note");
       const drawing = chart(root.dataset.label || "chart");
       const table = foldedTable();
-      root.replaceChildren(message, drawing.node, note, table.node);
+      root.replaceChildren(message, ...drawing.nodes, note, table.node);
       root.parts = { message, note, drawing, table };
     }
     return root.parts;
@@ -185,13 +208,13 @@
     window.addEventListener(STEP, () => root.isConnected && draw(root, props.value));
   };
 
-  const playerParts = (root) => {
+  const playerParts = (root, on) => {
     const parts = {
       message: make("p", "message"),
       body: make("div", "player"),
-      back: make("button", "", "◀"),
-      play: make("button", "play", "Play"),
-      next: make("button", "", "▶"),
+      back: button("◀", () => on.move(-1)),
+      play: button("Play", () => on.play()),
+      next: button("▶", () => on.move(1)),
       slider: make("input"),
       place: make("output", "place"),
       words: make("p", "so-far"),
@@ -203,7 +226,7 @@
     parts.slider.min = 0;
     parts.slider.step = 1;
     parts.slider.setAttribute("aria-label", "Step");
-    [parts.back, parts.play, parts.next].forEach((button) => (button.type = "button"));
+    parts.play.className = "play";
     const bar = make("div", "bar");
     bar.append(parts.back, parts.play, parts.next, parts.slider, parts.place);
     parts.body.append(bar, parts.words, parts.facts);
@@ -211,10 +234,10 @@
     return parts;
   };
 
-  // value: {steps: [{before, token, after_gap, facts}], message}
+  // value: {steps: [{token, facts}], message}
   const player = (element, props, watch) => {
     const root = element.querySelector(".panel");
-    const parts = playerParts(root);
+    const parts = playerParts(root, { move: (by) => (pause(), go(stepping.step + by)), play: () => play() });
     let steps = [];
     let timer = null;
 
@@ -248,9 +271,6 @@
       }, 800);
     };
 
-    parts.back.addEventListener("click", () => (pause(), go(stepping.step - 1)));
-    parts.next.addEventListener("click", () => (pause(), go(stepping.step + 1)));
-    parts.play.addEventListener("click", play);
     parts.slider.addEventListener("input", () => (pause(), go(Number(parts.slider.value))));
 
     const draw = () => {
@@ -328,17 +348,15 @@
   // value: {json: the Translation document as text}
   const download = (element, props, watch) =>
     panel(element, props, watch, (root, value) => {
-      const button = make("button", "quiet", root.dataset.label);
-      button.type = "button";
-      button.disabled = !value;
-      button.addEventListener("click", () => {
+      const node = button(root.dataset.label, () => {
         const link = make("a");
         link.href = URL.createObjectURL(new Blob([value.json], { type: "application/json" }));
         link.download = "translation.json";
         link.click();
         setTimeout(() => URL.revokeObjectURL(link.href), 10000);
       });
-      root.replaceChildren(button);
+      node.disabled = !value;
+      root.replaceChildren(node);
     });
 
   // A document without one of its large parts, for a request that does not need it; what is

@@ -99,7 +99,7 @@ def build_page(models: dict[str, Model]) -> Page:
         f"<h1>{escape(wording.TITLE)}</h1><p>{escape(wording.INTRODUCTION)}</p>", elem_id="header"
     )
     with gr.Row(elem_id="workbench"):
-        with gr.Column(scale=5, min_width=300):
+        with gr.Column(scale=5, min_width=240):
             text = _text_box()
             with gr.Row(elem_id="actions"):
                 go = gr.Button("Translate", variant="primary", elem_id="go", min_width=120)
@@ -109,7 +109,7 @@ def build_page(models: dict[str, Model]) -> Page:
                 "result", elem_id="result", label="Translation", placeholder=wording.PLACEHOLDER
             )
             document = panel("download", elem_id="document", label="Download as JSON")
-        with gr.Column(scale=3, min_width=300):
+        with gr.Column(scale=3, min_width=240):
             form, model_line = _settings(text, models, first)
             examples = gr.Dataset(
                 components=[gr.Textbox(visible=False)],
@@ -228,9 +228,9 @@ def _tabs() -> tuple[Views, Charts]:
             _help(wording.HELP_STEPS)
             player = panel("player", elem_id="player", label="Steps of the decoder")
             with gr.Row(elem_classes="pair"):
-                with gr.Column(min_width=300):
+                with gr.Column(min_width=240):
                     candidates = panel("frames", elem_id="candidates", label="Candidates")
-                with gr.Column(min_width=300):
+                with gr.Column(min_width=240):
                     attention = panel("frames", elem_id="attention-step", label="Attention")
         with gr.Tab("Beam tree", elem_id="tab-tree"):
             _help(wording.HELP_TREE)

@@ -34,7 +34,8 @@ def launch_options() -> dict[str, Any]:
     """Arguments of ``Blocks.launch`` for looks, limits and silence towards other hosts."""
     return {
         "theme": _theme(),
-        "css_paths": ASSETS / "style.css",
+        # As css_paths, gradio would rewrite the rules so that they miss the page's frame.
+        "head": f"<style>{(ASSETS / 'style.css').read_text(encoding='utf-8')}</style>",
         "favicon_path": ASSETS / "favicon.svg",
         "footer_links": [],
         "run_history": False,

@@ -169,8 +169,11 @@ def _word_table(translation: Translation) -> Table:
 
 def _n_best_table(translation: Translation) -> Table:
     return Table(
-        caption=f"The {len(translation.n_best)} best translations found",
-        columns=("", "translation", "score (normalised)", "log-probability"),
+        caption=(
+            f"The {len(translation.n_best)} best translations found; the score is the "
+            "log-probability normalised by length"
+        ),
+        columns=("", "translation", "score", "log p"),
         rows=tuple(
             (str(rank), entry.target.text, f"{entry.score:.3f}", f"{entry.log_probability:.3f}")
             for rank, entry in enumerate(translation.n_best, start=1)

@@ -65,8 +65,9 @@ HELP_STEPS = (
 )
 HELP_TREE = (
     "Every column is one output position, best score at the top. Scores are natural logarithms "
-    "of probabilities; finished hypotheses are ranked by the normalised one. Drag to move, use "
-    "the buttons in the corner to zoom, double-click to reset."
+    "of probabilities; finished hypotheses are ranked by the normalised one. Circle and solid "
+    "line: kept; square and dashed line: finished; cross and dotted line: pruned; thick line: the "
+    "way to the translation. Point at a mark for its scores, drag to move."
 )
 
 _LANGUAGES = {"de": "German", "en": "English", "fr": "French", "zh": "Chinese"}

@@ -98,9 +98,10 @@ def _figure(bars: tuple[Bar, ...], *, rows: int, margin: int) -> go.Figure:
         margin={"l": margin, "r": 12, "t": 8, "b": 44},
         bargap=0.3,
         xaxis={
-            "range": [0, 1.24],
-            "tickvals": [0, 0.25, 0.5, 0.75, 1],
-            "ticktext": ["0", "25 %", "50 %", "75 %", "100 %"],
+            "range": [0, 1.35],
+            "tickvals": [0, 0.5, 1],
+            "ticktext": ["0", "50 %", "100 %"],
+            "tickangle": 0,
             "title": {"text": "probability", "standoff": 8, "font": {"size": 12}},
             "gridcolor": GRID,
             "zeroline": False,
@@ -118,7 +119,7 @@ def _figure(bars: tuple[Bar, ...], *, rows: int, margin: int) -> go.Figure:
             orientation="h",
             x=[bar.probability for bar in bars],
             y=list(range(len(bars))),
-            text=[f"{percent(bar.probability)}{'  ◀ taken' if bar.chosen else ''}" for bar in bars],
+            text=[f"{percent(bar.probability)}{' ◀' if bar.chosen else ''}" for bar in bars],
             textposition="outside",
             cliponaxis=False,
             marker={

@@ -49,6 +49,7 @@ DARK_SCALE = [
 ]
 
 _MAX_LABEL = 14
+_ARROWS = {"\n": "⏎", "\r": "⏎", "\t": "⇥"}
 # Characters that would turn the direction of everything after them.
 _DIRECTION = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 
@@ -56,24 +57,22 @@ _DIRECTION = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x
 def visible(text: str) -> str:
     """``text`` with characters that cannot be seen replaced by ones that can.
 
-    Control characters become control pictures (NUL becomes ``␀``), direction marks their
-    code points, a space ``␣`` where it stands alone, an empty string ``∅``.
+    Line ends and tabs become arrows, other control characters and direction marks their code
+    points (``[U+0000]``), a lone space ``␣``, an empty string ``∅``.
     """
     if not text:
         return "∅"
-    if text.isspace() and set(text) == {" "}:
+    if set(text) == {" "}:
         return "␣" * len(text)
     return "".join(_visible(character) for character in text)
 
 
 def _visible(character: str) -> str:
+    if character in _ARROWS:
+        return _ARROWS[character]
     code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "␡"
     unseen = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
-    return f"⟨U+{code:04X}⟩" if unseen or code in _DIRECTION else character
+    return f"[U+{code:04X}]" if unseen or code in _DIRECTION else character
 
 
 def escape(text: str) -> str:
