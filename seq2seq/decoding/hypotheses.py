@@ -95,6 +95,8 @@ class AttentionLog:
         Returns:
             Per path (len(path), ..., S) float32.
         """
+        if not paths:
+            return []
         wanted: list[list[int]] = [[] for _ in self._steps]
         for path in paths:
             for step, row in enumerate(path):
@@ -110,7 +112,7 @@ class AttentionLog:
         by_path = np.empty_like(by_step)
         by_path[np.argsort(order, kind="stable")] = by_step
         ends = np.cumsum([len(path) for path in paths])
-        return np.split(by_path, ends[:-1]) if len(paths) else []
+        return np.split(by_path, ends[:-1])
 
     def to_host(self) -> list[np.ndarray]:
         """All rows of all steps as float32, with one transfer."""

@@ -86,7 +86,7 @@ def draw(
     weights, pieces = filtered(allowed, config)
     picked = torch.tensor(rows, device=device)
     cumulative = weights.cumsum(-1).index_select(0, picked)
-    total = cumulative[:, -1:]
+    total = cumulative[:, -1:].contiguous()
     targets = torch.tensor(numbers, device=device, dtype=logits.dtype)[:, None] * total
     place = torch.searchsorted(cumulative, targets, right=True)
     # The first place that reaches the total is the last one with weight: rounding stops there.
