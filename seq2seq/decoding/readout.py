@@ -17,7 +17,7 @@ from seq2seq.decoding.beam import Proposal, RowScores
 from seq2seq.decoding.inputs import SearchError
 from seq2seq.decoding.sampling import draw
 
-__all__ = ["Demand", "Pick", "Reading", "read_logits", "to_host"]
+__all__ = ["Demand", "Pick", "Reading", "pack", "read_logits", "to_host", "unpack"]
 
 
 @dataclass(frozen=True)
@@ -116,13 +116,23 @@ def to_host(tensors: Sequence[Tensor]) -> list[list[Any]]:
     Args:
         tensors: float32, or integers below 2**31.
     """
-    if all(tensor.device.type == "cpu" for tensor in tensors):
+    if tensors[0].device.type == "cpu":
         return [tensor.tolist() for tensor in tensors]
+    return unpack(pack(tensors).cpu(), tensors)
+
+
+def pack(tensors: Sequence[Tensor]) -> Tensor:
+    """All tensors in one of int32, the bits of floats unchanged."""
     bits = [
         (t.contiguous().view(torch.int32) if t.is_floating_point() else t.int()).flatten()
         for t in tensors
     ]
-    arrived = torch.cat(bits).cpu().split([len(part) for part in bits])
+    return torch.cat(bits)
+
+
+def unpack(packed: Tensor, tensors: Sequence[Tensor]) -> list[list[Any]]:
+    """Lists from the ``packed`` copy, on the host, of ``tensors``."""
+    arrived = packed.split([tensor.numel() for tensor in tensors])
     return [
         (part.view(torch.float32) if t.is_floating_point() else part).view(t.shape).tolist()
         for part, t in zip(arrived, tensors, strict=True)

@@ -1,0 +1,266 @@
+"""Constraints, drawing, reading off logits, attention along a path."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seq2seq.config import ModelConfig, SamplingConfig, SearchConfig
+from seq2seq.decoding.beam import RowScores, best_proposals
+from seq2seq.decoding.constraints import Constraints, repeated
+from seq2seq.decoding.hypotheses import AttentionLog, Node
+from seq2seq.decoding.inputs import SearchError
+from seq2seq.decoding.readout import Demand, Pick, pack, read_logits, to_host, unpack
+from seq2seq.decoding.sampling import Dice, draw, filtered
+
+FEW = settings(deadline=None, max_examples=50)
+rows_of_logits = st.integers(0, 10_000).map(
+    lambda seed: 3 * torch.randn(3, 9, generator=torch.Generator().manual_seed(seed))
+)
+
+
+# --- Constraints ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tokens", "size", "expected"),
+    [
+        ([], 1, set()),
+        ([4, 5], 1, {4, 5}),
+        ([4, 5, 4], 2, {5}),
+        ([4, 5, 4, 6, 4], 2, {5, 6}),
+        ([4, 4], 2, {4}),
+        ([4, 5, 6, 4, 5], 3, {6}),
+        ([4, 5, 6, 5], 3, set()),
+        ([4, 5], 3, set()),
+        ([4, 5], 0, set()),
+    ],
+)
+def test_repeated(tokens: list[int], size: int, expected: set[int]) -> None:
+    assert repeated(tokens, size) == expected
+
+
+def chain(*tokens: int) -> Node:
+    node = Node(1)
+    for token in tokens:
+        node = Node(token, parent=node, log_probability=-0.5)
+    return node
+
+
+def test_barred_pieces_and_their_reasons() -> None:
+    model = ModelConfig(architecture="toy", source_vocabulary=9, target_vocabulary=9)
+    config = SearchConfig(min_length=3, no_repeat_ngram=2)
+    constraints = Constraints(config, model)
+    special = {0: "special piece", 1: "special piece"}
+    assert constraints.barred(chain()) == special | {2: "minimum length"}
+    assert constraints.barred(chain(4, 5, 4)) == special | {5: "repeats a 2-gram"}
+    assert Constraints(SearchConfig(), model).barred(chain(4, 4, 4)) == special
+
+
+def test_end_of_sentence_may_share_its_id_with_the_start() -> None:
+    model = ModelConfig(
+        architecture="toy", source_vocabulary=9, target_vocabulary=9, bos_id=2, eos_id=2
+    )
+    assert Constraints(SearchConfig(), model).barred(chain()) == {0: "special piece"}
+
+
+def test_nodes_add_up() -> None:
+    node = chain(4, 5, 6)
+    assert node.tokens == (4, 5, 6)
+    assert node.cumulative == -1.5
+    assert node.length == 3
+    assert chain().tokens == ()
+
+
+# --- Choosing ---------------------------------------------------------------------------------
+
+
+@FEW
+@given(rows_of_logits, st.integers(1, 20), st.sets(st.integers(0, 8), max_size=3))
+def test_best_proposals_are_the_best(logits: torch.Tensor, count: int, forbidden: set[int]) -> None:
+    logs = logits.log_softmax(-1)
+    live = [chain(), chain(4), chain(4, 5)]
+    values, tokens = logs.sort(-1, descending=True)
+    scores = [RowScores(n, values[n].tolist(), tokens[n].tolist(), 0.0) for n in range(3)]
+    barred = [dict.fromkeys(forbidden, "no")] * 3
+    found = best_proposals(live, scores, barred, count=count)
+    every = [
+        (live[slot].cumulative + float(logs[slot, token]), slot, token)
+        for slot in range(3)
+        for token in range(9)
+        if token not in forbidden
+    ]
+    expected = sorted(every, reverse=True)[:count]
+    assert [(p.slot, p.token) for p in found] == [(slot, token) for _, slot, token in expected]
+    for proposal in found:
+        assert proposal.rank == 1 + int((logs[proposal.slot] > proposal.log_probability).sum())
+
+
+# --- Drawing ----------------------------------------------------------------------------------
+
+
+def plain_filter(logs: list[float], config: SamplingConfig) -> dict[int, float]:
+    """Temperature, top-k, top-p, one after the other, on a list."""
+    heights = [math.exp(value / config.temperature) for value in logs]
+    order = sorted(range(len(logs)), key=lambda token: -heights[token])
+    order = order[: config.top_k or len(order)]
+    total = sum(heights[token] for token in order)
+    kept, mass = {}, 0.0
+    for token in order:
+        if mass >= config.top_p:
+            break
+        kept[token] = heights[token] / total
+        mass += kept[token]
+    return {token: share / mass for token, share in kept.items()}
+
+
+@FEW
+@given(
+    rows_of_logits,
+    st.sampled_from([0.3, 1.0, 2.0]),
+    st.sampled_from([0, 1, 4, 9, 50]),
+    st.sampled_from([0.05, 0.5, 0.95, 1.0]),
+)
+def test_filter_as_published(
+    logits: torch.Tensor, temperature: float, top_k: int, top_p: float
+) -> None:
+    config = SamplingConfig(temperature=temperature, top_k=top_k, top_p=top_p)
+    weights, pieces = filtered(logits.double().log_softmax(-1), config)
+    for row in range(3):
+        share = weights[row] / weights[row].sum()
+        found = {
+            int(piece): float(weight)
+            for piece, weight in zip(pieces[row], share, strict=True)
+            if weight > 0
+        }
+        expected = plain_filter(logits[row].double().log_softmax(-1).tolist(), config)
+        assert found == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [SamplingConfig(), SamplingConfig(top_k=4, temperature=1.5), SamplingConfig(top_p=0.7)],
+    ids=["all", "top-k", "top-p"],
+)
+def test_draws_take_their_share(config: SamplingConfig) -> None:
+    logs = torch.randn(2, 9, generator=torch.Generator().manual_seed(1)).log_softmax(-1)
+    size = 5000
+    numbers = [(n + 0.5) / size for n in range(size)]
+    barred = [{0: "no"}, {}]
+    tokens, scores, ranks = draw(
+        logs, rows=[0] * size + [1] * size, numbers=numbers * 2, barred=barred, config=config
+    )
+    assert torch.equal(scores, logs.repeat_interleave(size, 0).gather(1, tokens[:, None])[:, 0])
+    for row in range(2):
+        allowed = logs[row].clone()
+        allowed[list(barred[row])] = -math.inf
+        expected = plain_filter(allowed.double().tolist(), config)
+        mine = tokens[row * size : (row + 1) * size]
+        counts = torch.bincount(mine, minlength=9) / size
+        assert counts.tolist() == pytest.approx(
+            [expected.get(token, 0.0) for token in range(9)], abs=2 / size + 1e-5
+        )
+        for token in mine.unique().tolist():
+            first = row * size + mine.tolist().index(token)
+            assert ranks[first] == 1 + (logs[row] > logs[row, token]).sum()
+
+
+def test_the_largest_number_draws_something_possible() -> None:
+    logs = torch.tensor([[0.3, 0.7, 0.0, 0.0]]).log()
+    for config in (SamplingConfig(), SamplingConfig(top_k=3), SamplingConfig(top_p=0.6)):
+        tokens, scores, _ = draw(
+            logs, rows=[0], numbers=[math.nextafter(1.0, 0.0)], barred=[{}], config=config
+        )
+        assert math.isfinite(scores.item())
+        assert tokens.item() in (0, 1)
+
+
+def test_nothing_to_draw_from() -> None:
+    logs = torch.zeros(1, 3).log_softmax(-1)
+    _, scores, _ = draw(
+        logs,
+        rows=[0],
+        numbers=[0.5],
+        barred=[dict.fromkeys(range(3), "no")],
+        config=SamplingConfig(),
+    )
+    assert scores.tolist() == [-math.inf]
+
+
+def test_streams_of_random_numbers_do_not_depend_on_how_many_there_are() -> None:
+    few, many = (Dice(SamplingConfig(seed=7), draws=n) for n in (2, 5))
+    one = [[few.roll(n) for _ in range(4)] for n in range(2)]
+    two = [[many.roll(n) for _ in range(4)] for n in range(5)]
+    assert one == two[:2]
+    assert len({tuple(stream) for stream in two}) == 5
+    assert all(0 <= number < 1 for stream in two for number in stream)
+
+
+# --- Reading ----------------------------------------------------------------------------------
+
+
+def test_reading_is_the_models_own() -> None:
+    logits = torch.randn(2, 9, generator=torch.Generator().manual_seed(2))
+    logs = logits.log_softmax(-1)
+    demand = Demand(
+        count=3,
+        shown=2,
+        barred=[{0: "no"}, {}],
+        picks=[Pick(1, slot=0, lane=0, token=5)],
+        entropy=True,
+    )
+    reading = read_logits(logits, demand, penalties=torch.tensor([-0.5, -1.0]))
+    for row, scores in enumerate(reading.scores):
+        assert scores.row == row
+        assert scores.tokens == logs[row].argsort(descending=True)[:4].tolist()
+        assert scores.log_probabilities == pytest.approx(logs[row, scores.tokens].tolist())
+    assert [scores.penalty for scores in reading.scores] == [-0.5, -1.0]
+    assert reading.entropies == pytest.approx(torch.special.entr(logs.exp()).sum(-1).tolist())
+    (forced,) = reading.picked
+    assert forced is not None
+    assert forced.log_probability == pytest.approx(float(logs[1, 5]))
+    assert forced.rank == 1 + int((logs[1] > logs[1, 5]).sum())
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_reading_refuses_rows_that_are_no_distribution(wrong: float) -> None:
+    logits = torch.zeros(2, 5)
+    logits[1] = wrong
+    with pytest.raises(SearchError, match="not finite"):
+        read_logits(logits, Demand(count=1, shown=1, barred=[{}, {}]))
+
+
+@given(
+    st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=6),
+    st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=6),
+)
+def test_packing_keeps_every_bit(floats: list[float], integers: list[int]) -> None:
+    tensors = [
+        torch.tensor([floats, floats]),
+        torch.tensor(integers),
+        torch.tensor([floats]).T.expand(-1, 3),
+    ]
+    assert unpack(pack(tensors), tensors) == to_host(tensors)
+
+
+# --- Attention --------------------------------------------------------------------------------
+
+
+@given(st.lists(st.lists(st.integers(0, 3), max_size=5), min_size=1, max_size=4))
+def test_attention_along_paths(paths: list[list[int]]) -> None:
+    generator = torch.Generator().manual_seed(3)
+    steps = [torch.rand(4, 2, 3, 6, generator=generator) for _ in range(5)]
+    log = AttentionLog()
+    for step in steps:
+        log.add(step)
+    for path, found in zip(paths, log.gather(paths), strict=True):
+        expected = [steps[place][row].numpy() for place, row in enumerate(path)]
+        assert found.shape == (len(path), 2, 3, 6)
+        assert found.dtype == np.float32
+        assert np.array_equal(found, np.array(expected).reshape(found.shape))
+    assert [len(step) for step in log.to_host()] == [4] * 5
