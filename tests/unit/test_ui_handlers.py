@@ -1,0 +1,236 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from support import make_checkpoint
+from ui_support import beam_translation, translation
+
+from seq2seq.catalogue import FOLDER_VARIABLE
+from seq2seq.config import SearchConfig
+from seq2seq.ui import views, wording
+from seq2seq.ui.handlers import Handlers, connect
+from seq2seq.ui.layout import AVERAGE, build_page, components, direction_choices, samples
+from seq2seq.ui.service import Request, Service
+
+SENTENCE = "Le chat voit la maison."
+
+
+class Broken(Service):
+    """A service whose model fails in a way nobody foresaw."""
+
+    def translate(self, request: Request) -> Iterator[Any]:
+        yield translation(complete=False)
+        raise RuntimeError("/secret/path exploded")
+
+
+def make_handlers(service: Service) -> Handlers:
+    with gr.Blocks(analytics_enabled=False):
+        page = build_page(service.models)
+        connect(page, service)
+    return Handlers(page, service)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("checkpoints")
+    make_checkpoint(root / "fr-en-transformer")
+    make_checkpoint(root / "fr-en-lstm", architecture="lstm")
+    make_checkpoint(
+        root / "many",
+        languages=("fr", "en", "de"),
+        directions=(("en", "fr"), ("de", "en")),
+        target_tags=True,
+        search=SearchConfig(beam=7, length_penalty=0.5),
+    )
+    return root
+
+
+@pytest.fixture
+def handlers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Handlers:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
+    return make_handlers(Service())
+
+
+def run(handlers: Handlers, text: str = SENTENCE, **changes: Any) -> list[dict]:
+    form = {
+        "model": "fr-en-transformer",
+        "direction": "fr-en",
+        "beam": 2,
+        "length_penalty": 1.0,
+        "n_best": 2,
+        "max_length": 0,
+        "sample": False,
+        "temperature": 1.0,
+        "top_k": 0,
+        "top_p": 1.0,
+        "seed": 0,
+    } | changes
+    return list(
+        handlers.translate(text, *form.values(), AVERAGE, AVERAGE, "words", "producing", "near")
+    )
+
+
+def test_translation_streams_and_then_fills_every_chart(handlers: Handlers) -> None:
+    page, charts = handlers.page, handlers.page.charts
+    first, *middle, last = run(handlers)
+    assert first[page.status] == {"kind": "busy", "text": wording.BUSY}
+    assert first[page.stop].interactive is True
+    assert middle
+    assert all(set(update) == {page.result} for update in middle)
+    assert not any(update[page.result]["complete"] for update in middle)
+    assert last[page.result]["complete"]
+    assert last[page.status] == {"kind": "done", "text": ""}
+    assert last[page.stop].interactive is False
+    document = views.read_document(last[page.document])
+    assert document.source.text == SENTENCE
+    rows = len(last[charts.heatmap]["figure"]["data"][0]["z"])
+    assert rows == len(document.target.words)
+    assert len(last[charts.player]["steps"]) == len(document.target.pieces)
+    assert len(last[charts.candidates]["figures"]) == len(document.target.pieces)
+    assert len(last[charts.attention]["figures"]) == len(document.target.pieces)
+    assert last[charts.tree]["figure"]["data"]
+    assert last[page.views.layer].choices == [("average", AVERAGE), *_numbered("layer", 2)]
+    assert last[page.views.head].choices == [("average", AVERAGE), *_numbered("head", 2)]
+
+
+def _numbered(name: str, count: int) -> list[tuple[str, int]]:
+    return [(f"{name} {index + 1}", index) for index in range(count)]
+
+
+def test_model_without_attention_hides_layers_and_says_why(handlers: Handlers) -> None:
+    *_, last = run(handlers, model="fr-en-lstm")
+    page = handlers.page
+    assert last[page.charts.heatmap]["message"] == wording.NO_ATTENTION
+    assert last[page.views.layer].visible is False
+    assert last[page.views.head].visible is False
+    assert last[page.charts.player]["steps"]
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "words"),
+    [
+        ("", {}, wording.EMPTY),
+        ("x" * 10_000, {}, "the limit is 500"),
+        (SENTENCE, {"model": None}, "There is no model"),
+        (SENTENCE, {"direction": None}, "cannot translate"),
+        (SENTENCE, {"sample": True, "temperature": 0.0}, "temperature"),
+    ],
+)
+def test_refused_requests_keep_what_is_on_the_page(
+    handlers: Handlers, text: str, changes: dict, words: str
+) -> None:
+    page = handlers.page
+    *_, last = run(handlers, text, **changes)
+    assert set(last) == {page.status, page.stop}
+    assert last[page.status]["kind"] == "error"
+    assert words in last[page.status]["text"]
+    assert last[page.stop].interactive is False
+
+
+def test_unforeseen_failures_show_no_detail(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
+    handlers = make_handlers(Broken())
+    page = handlers.page
+    *_, last = run(handlers)
+    assert last[page.status] == {"kind": "error", "text": wording.FAILED}
+    assert all(last[chart] is None for chart in components(page.charts))
+    assert last[page.document] is None
+    assert "exploded" in caplog.text
+
+
+def test_stopping_clears_charts_of_an_older_translation(handlers: Handlers) -> None:
+    page = handlers.page
+    update = handlers.stopped()
+    assert update[page.status]["text"] == wording.STOPPED
+    assert update[page.document] is None
+    assert all(update[chart] is None for chart in components(page.charts))
+    assert page.result not in update
+
+
+def test_attention_is_drawn_from_the_document_of_the_request(handlers: Handlers) -> None:
+    charts = handlers.page.charts
+    document = translation()
+    update = handlers.attention(views.document_view(document), 0, 1, "pieces", "producing")
+    drawn = update[charts.heatmap]["figure"]["data"][0]["z"]
+    assert drawn[2] == pytest.approx(document.attention.weights[2, 0, 1].tolist(), abs=1e-4)
+    assert len(update[charts.attention]["figures"]) == 5
+
+
+def test_choices_left_over_from_another_model_mean_the_average(handlers: Handlers) -> None:
+    update = handlers.attention(views.document_view(translation()), 17, None, "words", "input")
+    assert update[handlers.page.charts.heatmap]["note"] == "mean over layers, mean over heads"
+
+
+def test_tree_is_drawn_from_the_document_of_the_request(handlers: Handlers) -> None:
+    update = handlers.tree(views.document_view(beam_translation()), "none")
+    assert update[handlers.page.charts.tree]["note"].startswith("4 of the 7")
+
+
+@pytest.mark.parametrize("document", [{"json": "nonsense"}, [1], {"too_large": True}])
+def test_damaged_documents_get_a_sentence(handlers: Handlers, document: Any) -> None:
+    charts = handlers.page.charts
+    shown = handlers.attention(document, 0, 0, "words", "producing")[charts.heatmap]["message"]
+    assert shown in (wording.DAMAGED, wording.DOCUMENT_TOO_LARGE)
+    assert handlers.tree(document, "all")[charts.tree]["message"] == shown
+
+
+def test_before_the_first_translation_there_is_nothing_to_draw(handlers: Handlers) -> None:
+    charts = handlers.page.charts
+    assert handlers.attention(None, 0, 0, "words", "producing") == {charts.heatmap: None}
+    assert handlers.tree(None, "all") == {charts.tree: None}
+
+
+def test_another_model_brings_its_own_directions_settings_and_examples(
+    handlers: Handlers,
+) -> None:
+    page = handlers.page
+    update = handlers.model("many")
+    assert update[page.model_line]["text"].startswith("Transformer")
+    assert update[page.form.direction].choices == [
+        ("English → French", "en-fr"),
+        ("German → English", "de-en"),
+    ]
+    assert update[page.form.direction].value == "en-fr"
+    assert (update[page.form.beam], update[page.form.length_penalty]) == (7, 0.5)
+    assert update[page.examples].raw_samples == samples("en")
+
+
+def test_another_direction_brings_examples_of_its_source(handlers: Handlers) -> None:
+    update = handlers.direction("de-en")
+    assert update[handlers.page.examples].raw_samples == samples("de")
+
+
+def test_unknown_model_is_named(handlers: Handlers) -> None:
+    assert "“gone”" in handlers.model("gone")[handlers.page.model_line]["text"]
+
+
+def test_sampling_shows_its_settings_instead_of_the_beam(handlers: Handlers) -> None:
+    form = handlers.page.form
+    on = handlers.sampling(True)
+    assert on[form.beam]["visible"] is False
+    assert on[form.temperature]["visible"] is True
+    off = handlers.sampling(False)
+    assert off[form.beam]["visible"] is True
+    assert off[form.seed]["visible"] is False
+
+
+def test_page_can_be_built_without_any_model() -> None:
+    with gr.Blocks(analytics_enabled=False):
+        page = build_page({})
+    assert page.model_line.value["text"] == wording.NO_MODELS
+    assert page.form.model.value is None
+
+
+def test_ten_french_examples_begin_with_the_cat() -> None:
+    assert len(samples("fr")) == 10
+    assert samples("fr")[0] == ["Le chat est assis sur la chaise ."]
+    assert samples("xx") == []
+
+
+def test_directions_are_named_for_people(handlers: Handlers) -> None:
+    model = handlers.service.models["many"]
+    assert direction_choices(model)[1] == ("German → English", "de-en")

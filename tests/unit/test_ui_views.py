@@ -1,0 +1,206 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from ui_support import NASTY, beam_translation, encoding, nasty_translation, translation
+
+from seq2seq.translation import Translation, TranslationError
+from seq2seq.ui import views, wording
+from seq2seq.ui.figures.heatmap import AttentionView
+
+
+def damaged(**changes: object) -> dict:
+    """A document as the page sends it, with some keys changed."""
+    values = json.loads(views.document_view(translation())["json"])
+    return {"json": json.dumps(values | changes)}
+
+
+# --- The document ---
+
+
+def test_document_survives_the_way_to_the_page_and_back() -> None:
+    document = nasty_translation()
+    back = views.read_document(views.document_view(document))
+    assert dataclasses.replace(back, attention=None) == dataclasses.replace(
+        document, attention=None
+    )
+    np.testing.assert_allclose(back.attention.weights, document.attention.weights, atol=1e-6)
+
+
+def test_document_is_readable_by_anybody() -> None:
+    text = views.document_view(beam_translation())["json"]
+    assert Translation.from_dict(json.loads(text)).text == "a"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        7,
+        "text",
+        {},
+        {"json": None},
+        {"json": "{"},
+        {"json": "[]"},
+        {"json": "[" * 100_000},
+        {"json": '{"schema": 99}'},
+        damaged(attention={}),
+        damaged(source=None),
+        damaged(unknown=1),
+    ],
+)
+def test_damaged_documents_get_one_sentence(value: object) -> None:
+    with pytest.raises(TranslationError) as caught:
+        views.read_document(value)
+    assert str(caught.value) == wording.DAMAGED
+
+
+@pytest.mark.parametrize("change", ["shape", "nan", "word"])
+def test_documents_that_contradict_themselves_are_refused(change: str) -> None:
+    values = json.loads(views.document_view(translation())["json"])
+    weights = values["attention"]["weights"]
+    if change == "shape":
+        weights["shape"] = [5, 2, 1, 10]
+    elif change == "nan":
+        weights["data"][3] = float("nan")
+    else:
+        values["target"]["pieces"][0]["word"] = 50
+    with pytest.raises(TranslationError, match="could not be read"):
+        views.read_document({"json": json.dumps(values)})
+
+
+def test_document_that_the_page_found_too_large_says_so() -> None:
+    with pytest.raises(TranslationError, match="too long to be drawn anew"):
+        views.read_document({"too_large": True})
+
+
+# --- The translation ---
+
+
+@pytest.mark.parametrize(
+    ("probability", "level"), [(0, 0), (0.19, 0), (0.2, 1), (0.5, 2), (0.61, 3), (0.8, 4), (1, 4)]
+)
+def test_levels_of_probability(probability: float, level: int) -> None:
+    assert views.level(probability) == level
+
+
+def test_words_are_coloured_by_the_product_of_their_pieces() -> None:
+    value = views.result_view(translation(probability=0.7))
+    words = [s for s in value["segments"] if s["level"] is not None]
+    assert [(s["text"], s["level"]) for s in words] == [
+        ("The", 3),
+        ("cat", 3),
+        ("sleeps", 2),  # two pieces: 0.49
+        ("</s>", 3),
+    ]
+    assert words[2]["hint"] == "sleeps: 49 %"
+    assert [s["special"] for s in words] == [False, False, False, True]
+
+
+def test_segments_give_the_text_back() -> None:
+    for document in (translation(), translation(target=("a", ".")), nasty_translation()):
+        segments = views.result_view(document)["segments"]
+        text = "".join(s["text"] for s in segments if not s["special"])
+        for unseen, shown in (("\x00", "[U+0000]"), ("\u202e", "[U+202E]")):
+            text = text.replace(shown, unseen)
+        assert text.rstrip() == document.text
+
+
+def test_tokens_reach_the_page_unescaped_because_it_shows_them_as_text() -> None:
+    texts = [s["text"] for s in views.result_view(nasty_translation())["segments"]]
+    assert NASTY[0] in texts
+    assert NASTY[1] in texts
+
+
+def test_partial_translations_show_text_only() -> None:
+    value = views.result_view(translation(complete=False))
+    assert not value["complete"]
+    assert (value["facts"], value["n_best"], value["words"]) == ("", None, None)
+
+
+def test_complete_translations_name_model_time_and_scores() -> None:
+    document = dataclasses.replace(translation(), warnings=("cut off",))
+    value = views.result_view(document)
+    assert "tiny (Transformer, 2+2 layers; 1,234 parameters)" in value["facts"]
+    assert "33 ms on cpu" in value["facts"]
+    assert f"score {document.score:.3f}" in value["facts"]
+    assert value["warnings"] == ["cut off"]
+    assert value["words"]["rows"][2] == ["sleeps", "49 %", "2"]
+    assert value["n_best"] is None
+
+
+def test_n_best_list_is_ranked_as_given() -> None:
+    document = translation()
+    second = dataclasses.replace(
+        document.n_best[0], target=encoding(["<i>B</i>"]), score=-2.5, log_probability=-5.0
+    )
+    value = views.result_view(dataclasses.replace(document, n_best=(document.n_best[0], second)))
+    assert value["n_best"]["rows"][1] == ["2", "<i>B</i>", "-2.500", "-5.000"]
+
+
+# --- Charts ---
+
+
+def test_heatmap_says_which_layer_and_head_it_shows() -> None:
+    value = views.heatmap_view(translation(), AttentionView(layer=1))
+    assert value["note"] == "layer 2, mean over heads"
+    assert value["figure"]["data"][0]["type"] == "heatmap"
+    assert value["table"]["rows"][0][0] == "The"
+
+
+def test_models_without_attention_explain_themselves() -> None:
+    document = translation(with_attention=False)
+    for value in (
+        views.heatmap_view(document, AttentionView()),
+        views.attention_steps_view(document, AttentionView()),
+    ):
+        assert value["message"] == wording.NO_ATTENTION
+        assert not value["figure"]
+        assert not value["figures"]
+    assert views.player_view(document)["steps"]
+    assert views.candidates_view(document)["figures"]
+
+
+def test_player_has_a_step_per_piece() -> None:
+    steps = views.player_view(translation())["steps"]
+    assert [step["token"] for step in steps] == ["The", "cat", "sle", "eps", "</s>"]
+    assert steps[0]["facts"] == (
+        "probability 70 %, rank 1 for the model; kept: best in beam; "
+        "uncertainty (entropy) 0.90 nats"
+    )
+
+
+def test_charts_of_the_steps_are_as_many_as_the_steps() -> None:
+    document = translation()
+    count = len(views.player_view(document)["steps"])
+    for value in (
+        views.candidates_view(document),
+        views.attention_steps_view(document, AttentionView()),
+    ):
+        assert len(value["figures"]) == len(value["tables"]) == count
+
+
+def test_tree_counts_what_it_leaves_out() -> None:
+    value = views.tree_view(beam_translation(), pruned="none")
+    assert value["note"] == "4 of the 7 recorded candidates are drawn."
+
+
+def test_translations_without_a_trace_say_so() -> None:
+    document = translation(with_trace=False)
+    assert views.tree_view(document, pruned="near")["message"] == wording.NO_TRACE
+    assert views.player_view(document)["message"] == wording.NO_TRACE
+
+
+@pytest.mark.parametrize("document", [translation(), nasty_translation(), beam_translation()])
+def test_every_view_is_plain_json(document: Translation) -> None:
+    view = AttentionView()
+    for value in (
+        views.result_view(document),
+        views.heatmap_view(document, view),
+        views.player_view(document),
+        views.candidates_view(document),
+        views.attention_steps_view(document, view),
+        views.tree_view(document, pruned="all"),
+    ):
+        assert json.loads(json.dumps(value, allow_nan=False)) == value
