@@ -247,11 +247,6 @@ class Beam:
         return self._length_penalty.normalise(node.cumulative, node.length) + node.penalty
 
     def _decided(self, best: Node) -> bool:
-        """Nothing that grows from ``best`` or worse can enter the best ``n_best``.
-
-        A beam of 1 is greedy search, which ends with the first end-of-sentence.
-        """
-        if self._config.beam == 1:
-            return bool(self.pool)
+        """Nothing that grows from ``best`` or worse can enter the best ``n_best``."""
         bound = self._length_penalty.bound(best.cumulative, self.request.limit + 1)
         return len(self._best) >= self._config.n_best and self._best[0] >= bound

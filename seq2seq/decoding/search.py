@@ -154,7 +154,8 @@ class _Search:
         self._means = AttentionLog() if trace and model.attention_layout else None
         self._coverage: Tensor | None = None
         self._penalty = CoveragePenalty(config.coverage_penalty)
-        # Each of ``beam`` hypotheses can end in one way only, so this many leave enough to go on.
+        # Each of ``beam`` hypotheses can end in one way only, so twice as many proposals always
+        # leave ``beam`` that go on. Greedy search looks at one: it ends when that one is the end.
         self._count = 2 * config.beam if config.beam > 1 else 1
 
     # --- The loop -----------------------------------------------------------------------------

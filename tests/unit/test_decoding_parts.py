@@ -133,13 +133,10 @@ def test_filter_as_published(
     weights, pieces = filtered(logits.double().log_softmax(-1), config)
     for row in range(3):
         share = weights[row] / weights[row].sum()
-        found = {
-            int(piece): float(weight)
-            for piece, weight in zip(pieces[row], share, strict=True)
-            if weight > 0
-        }
+        found = torch.zeros(9, dtype=share.dtype).scatter(0, pieces[row], share)
         expected = plain_filter(logits[row].double().log_softmax(-1).tolist(), config)
-        assert found == pytest.approx(expected, abs=1e-9)
+        # A piece below the precision may fall on either side of the edge.
+        assert found.tolist() == pytest.approx([expected.get(n, 0.0) for n in range(9)], abs=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,18 @@ def test_trace_without_attention_output_keeps_attention() -> None:
     assert all(len(e.attention or ()) == 3 for e in expansions(result.trace))
 
 
+def test_beam_is_kept_full() -> None:
+    config = SearchConfig(beam=3, max_length=8)
+    (result,) = search(
+        ToyModel(vocabulary=8, seed=4), padded([[4, 5, 6, EOS]]), config=config, trace=True
+    )
+    assert result.trace is not None
+    first, *others = result.trace.steps
+    assert len(first.expansions) == 1
+    assert [len(step.expansions) for step in others] == [3] * len(others)
+    assert any(f.ended for f in result.trace.finished)
+
+
 # --- Reasons ----------------------------------------------------------------------------------
 
 
