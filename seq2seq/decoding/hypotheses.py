@@ -76,7 +76,8 @@ class Node:
 class AttentionLog:
     """One attention tensor per step, left on the device until rows are asked for.
 
-    All tensors have the same shape but for their rows.
+    All tensors have the same shape but for their rows; together they hold steps * live hypotheses
+    * layers * heads * S numbers, bounded by the batch, the beam and the length limit.
     """
 
     def __init__(self) -> None:

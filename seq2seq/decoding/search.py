@@ -140,7 +140,7 @@ class _Search:
         requests = read_requests(source, prefixes, config=config, model=ids)
         self._model = model
         self._config = config
-        self._source = source.to(model.device)
+        self._source = source.to(model.device, torch.int64)
         self._bos, self._eos = ids.bos_id, ids.eos_id
         self._constraints = Constraints(config, ids)
         self._beams = [Beam(r, config=config, bos=self._bos, eos=self._eos) for r in requests]
