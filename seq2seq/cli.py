@@ -168,7 +168,10 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--threads", type=int, default=1, metavar="N", help="per operation on the CPU (default 1)"
     )
     parser.add_argument(
-        "--batch-tokens", type=int, metavar="N", help="source pieces that are batched together"
+        "--workers", type=int, metavar="N", help="batches at the same time (default one per CPU)"
+    )
+    parser.add_argument(
+        "--batch-tokens", type=int, metavar="N", help="source pieces times beam of a batch"
     )
 
 

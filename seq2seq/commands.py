@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ from seq2seq.catalogue import embedded_folders
 from seq2seq.checkpoint import CheckpointError, describe, read_checkpoint
 from seq2seq.config import DataFile, Experiment, SamplingConfig
 from seq2seq.translation import Translation
-from seq2seq.translator import BATCH_TOKENS, TextTooLongError, Translator
+from seq2seq.translator import TextTooLongError, Translator
 from seq2seq.weights import count_parameters
 
 __all__ = ["InputError", "evaluate", "models", "package", "prepare", "train", "translate"]
@@ -196,8 +197,16 @@ def _translator(options: argparse.Namespace) -> Translator:
         options.model,
         device=options.device,
         threads=options.threads,
-        batch_tokens=BATCH_TOKENS if options.batch_tokens is None else options.batch_tokens,
+        batch_tokens=options.batch_tokens,
+        workers=_processors() if options.workers is None else options.workers,
     )
+
+
+def _processors() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux; knows about containers and taskset
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:

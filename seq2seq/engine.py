@@ -7,7 +7,9 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Self, TypeVar
 
 from seq2seq.config import SearchConfig
 from seq2seq.decoding.search import PartialHypothesis
@@ -18,6 +20,9 @@ from seq2seq.translation import Timing, Translation
 
 __all__ = ["Engine"]
 
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
 
 class Engine:
     """Drives a runner and writes down what it finds. Has no state of its own.
@@ -25,17 +30,25 @@ class Engine:
     Args:
         runner: the model on its device.
         writer: of the documents.
-        batch_tokens: source pieces of one batch, padding included; a single longer text still
-            makes a batch.
+        batch_tokens: source pieces times beam of one batch, padding included; a single longer
+            text still makes a batch.
+        workers: batches that run at the same time.
         most_positions: longest sequence that the model can place, None without a limit.
     """
 
     def __init__(
-        self, runner: Runner, writer: Writer, *, batch_tokens: int, most_positions: int | None
+        self,
+        runner: Runner,
+        writer: Writer,
+        *,
+        batch_tokens: int,
+        workers: int = 1,
+        most_positions: int | None = None,
     ) -> None:
         self._runner = runner
         self._writer = writer
         self._batch_tokens = batch_tokens
+        self._workers = workers
         self._most_positions = most_positions
 
     def run(
@@ -51,11 +64,13 @@ class Engine:
             progress: called with the number of jobs finished since its last call.
         """
         found: dict[int, Translation] = {}
-        for batch in self._batches(jobs):
-            documents = self._run_batch(batch, request)
-            found.update((job.index, one) for job, one in zip(batch, documents, strict=True))
-            if progress:
-                progress(len(batch))
+        batches = list(self._batches(jobs, request.config))
+        with _Workers(min(self._workers, len(batches))) as workers:
+            results = workers.map(lambda batch: self._run_batch(batch, request), batches)
+            for batch, documents in zip(batches, results, strict=True):
+                found.update((job.index, one) for job, one in zip(batch, documents, strict=True))
+                if progress:
+                    progress(len(batch))
         return [found[job.index] for job in jobs]
 
     def stream(self, job: Job, request: Request) -> Iterator[Translation]:
@@ -103,14 +118,15 @@ class Engine:
             stop.set()
             worker.join()
 
-    def _batches(self, jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    def _batches(self, jobs: Sequence[Job], config: SearchConfig) -> Iterator[list[Job]]:
         """Longest first, so that the largest batch shows at once whether memory suffices.
 
         Blank ones come last, in a batch of their own.
         """
+        limit = self._batch_tokens // max(config.beam, config.n_best)
         batch: list[Job] = []
         for job in sorted(jobs, key=lambda job: (job.blank, -len(job.source.pieces))):
-            full = batch and (len(batch) + 1) * len(batch[0].source.pieces) > self._batch_tokens
+            full = batch and (len(batch) + 1) * len(batch[0].source.pieces) > limit
             if batch and (full or batch[0].blank != job.blank):
                 yield batch
                 batch = []
@@ -172,3 +188,21 @@ class Engine:
             timing=timing,
             warnings=(*outcome.warnings, *document.warnings),
         )
+
+
+class _Workers:
+    """A thread pool, or for a single worker the calling thread itself, without a pool."""
+
+    def __init__(self, count: int) -> None:
+        self._pool = ThreadPoolExecutor(count, "translate") if count > 1 else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool:  # after an error or Ctrl-C, batches that have not begun never do
+            self._pool.shutdown(cancel_futures=True)
+
+    def map(self, function: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[_Out]:
+        """As the built-in one."""
+        return self._pool.map(function, items) if self._pool else map(function, items)

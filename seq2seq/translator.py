@@ -33,6 +33,7 @@ from seq2seq.translation import ModelCardInfo, Translation
 
 __all__ = [
     "BATCH_TOKENS",
+    "BATCH_TOKENS_GPU",
     "MAX_CHARACTERS",
     "MAX_PIECES",
     "TextTooLongError",
@@ -40,8 +41,10 @@ __all__ = [
     "TranslatorError",
 ]
 
-BATCH_TOKENS = 2048
-"""Source pieces of one batch, padding included, unless told otherwise."""
+BATCH_TOKENS = 2500
+"""Source pieces times beam of one batch on a CPU, where larger ones leave its caches."""
+BATCH_TOKENS_GPU = 40_000
+"""The same on a GPU."""
 
 
 class Translator:
@@ -52,10 +55,13 @@ class Translator:
     Args:
         checkpoint: loaded on the CPU.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; None is ``auto``.
-        batch_tokens: source pieces per batch when many texts are translated.
+        batch_tokens: source pieces times beam per batch when many texts are translated; None
+            takes :data:`BATCH_TOKENS` or :data:`BATCH_TOKENS_GPU`.
+        workers: batches that run at the same time when many texts are translated.
 
     Raises:
         DeviceError: this machine lacks the device.
+        TranslatorError: a number out of range.
     """
 
     def __init__(
@@ -63,10 +69,13 @@ class Translator:
         checkpoint: LoadedCheckpoint,
         *,
         device: str | None = None,
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int | None = None,
+        workers: int = 1,
     ) -> None:
-        if batch_tokens < 1:
+        if batch_tokens is not None and batch_tokens < 1:
             raise TranslatorError(f"batch_tokens is {batch_tokens}, it must be at least 1")
+        if not 1 <= workers <= 1024:
+            raise TranslatorError(f"workers is {workers}, it must be between 1 and 1024")
         self._info = checkpoint.info
         self._runner = Runner(checkpoint, device=choose_device(device))
         model = self._runner.model
@@ -88,7 +97,16 @@ class Translator:
             layout=model.attention_layout,
             attention_default=checkpoint.info.attention_default,
         )
-        self._engine = Engine(self._runner, writer, batch_tokens=batch_tokens, most_positions=most)
+        if batch_tokens is None:
+            on_cpu = self._runner.device.type == "cpu"
+            batch_tokens = BATCH_TOKENS if on_cpu else BATCH_TOKENS_GPU
+        self._engine = Engine(
+            self._runner,
+            writer,
+            batch_tokens=batch_tokens,
+            workers=workers,
+            most_positions=most,
+        )
 
     @classmethod
     def load(
@@ -97,7 +115,8 @@ class Translator:
         *,
         device: str | None = None,
         threads: int | None = None,
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int | None = None,
+        workers: int = 1,
     ) -> Self:
         """Load an embedded checkpoint by name, or any checkpoint folder.
 
@@ -107,7 +126,7 @@ class Translator:
             threads: sets torch's threads per operation **for the whole process**; None leaves
                 them alone. Small models are fastest with 1: two threads of this size wait for
                 each other longer than they compute, above all beside other busy processes.
-            batch_tokens: source pieces per batch when many texts are translated.
+            batch_tokens, workers: as in the class.
 
         Raises:
             ModelNotFoundError: no such name or folder; lists what there is.
@@ -119,7 +138,8 @@ class Translator:
             if not 1 <= threads <= 1024:
                 raise TranslatorError(f"threads is {threads}, it must be between 1 and 1024")
             torch.set_num_threads(threads)
-        return cls(load_checkpoint(locate(name)), device=chosen, batch_tokens=batch_tokens)
+        checkpoint = load_checkpoint(locate(name))
+        return cls(checkpoint, device=chosen, batch_tokens=batch_tokens, workers=workers)
 
     @property
     def info(self) -> Checkpoint:
