@@ -192,7 +192,9 @@ def _add_training(commands: _Commands) -> None:
     package = commands.add_parser("package", help="a trained run to a checkpoint folder")
     package.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     package.add_argument("folder", type=Path, metavar="CHECKPOINT", help="folder to write")
-    package.add_argument("--storage", choices=("fp32", "fp16", "int8"), default="fp16")
+    package.add_argument(
+        "--storage", choices=("fp32", "fp16", "int8"), default="fp16", help="default fp16"
+    )
     package.add_argument(
         "--scores",
         type=Path,

@@ -15,14 +15,17 @@ from typing import Any, BinaryIO
 
 from tqdm import tqdm
 
-from seq2seq.catalogue import embedded_folders
+from seq2seq.catalogue import checkpoints_folder, embedded_folders
 from seq2seq.checkpoint import CheckpointError, describe, read_checkpoint
 from seq2seq.config import DataFile, Experiment, SamplingConfig
 from seq2seq.translation import Translation
-from seq2seq.translator import TextTooLongError, Translator
+from seq2seq.translator import MAX_CHARACTERS, TextTooLongError, Translator
 from seq2seq.weights import count_parameters
 
 __all__ = ["InputError", "evaluate", "models", "package", "prepare", "train", "translate"]
+
+
+_LONGEST_LINE = 4 * MAX_CHARACTERS + 10  # bytes: UTF-8 needs at most 4 a character
 
 
 class InputError(ValueError):
@@ -50,6 +53,8 @@ def models(options: argparse.Namespace) -> None:
     if options.json:
         _print_json(listing)
         return
+    if not listing:
+        print(f"seq2seq: no models in {checkpoints_folder()}", file=sys.stderr)
     width = max((len(model["name"]) for model in listing), default=0)
     for model in listing:
         directions = ", ".join(model["directions"])
@@ -229,7 +234,12 @@ def _sampling(options: argparse.Namespace) -> SamplingConfig | None:
 
 def _lines(stream: BinaryIO) -> Iterator[str]:
     r"""Lines of UTF-8 text; only ``\n`` and ``\r\n`` end one, whatever else Unicode calls so."""
-    for number, raw in enumerate(stream, start=1):
+    for number, raw in enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), start=1):
+        if len(raw) == _LONGEST_LINE:  # no more of it is read into memory
+            raise InputError(
+                f"standard input: line {number} has more than {MAX_CHARACTERS} characters; "
+                "give it in parts"
+            )
         try:
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:

@@ -53,16 +53,22 @@ class Runner:
     Args:
         checkpoint: loaded on the CPU in fp32; its model is moved, not copied.
         device: where it shall run.
+        dtype: of the weights; None for what suits the device.
         last_resort: running out of memory here is an error.
     """
 
     def __init__(
-        self, checkpoint: LoadedCheckpoint, *, device: torch.device, last_resort: bool = False
+        self,
+        checkpoint: LoadedCheckpoint,
+        *,
+        device: torch.device,
+        dtype: torch.dtype | None = None,
+        last_resort: bool = False,
     ) -> None:
         self._checkpoint = checkpoint
         self._last_resort = last_resort
         self.device = device
-        self.dtype = running_dtype(device)
+        self.dtype = running_dtype(device) if dtype is None else dtype
         self.model: AnyModel = checkpoint.model.to(device, self.dtype).eval()
         self._refuge: Runner | None = None
         self._lock = threading.Lock()
@@ -89,17 +95,16 @@ class Runner:
         started = time.perf_counter()
         timed = _Timed(self.model)
         try:
-            with torch.inference_mode():
-                results = search(
-                    cast(AnyModel, timed),
-                    self._pad(sources),
-                    config=config,
-                    prefixes=prefixes if any(prefixes) else None,
-                    trace=trace,
-                    attention=attention,
-                    on_step=on_step,
-                    should_stop=should_stop,
-                )
+            results = search(
+                cast(AnyModel, timed),
+                self._pad(sources),
+                config=config,
+                prefixes=prefixes if any(prefixes) else None,
+                trace=trace,
+                attention=attention,
+                on_step=on_step,
+                should_stop=should_stop,
+            )
         except torch.OutOfMemoryError:
             if self._last_resort:
                 raise

@@ -35,7 +35,6 @@ MAX_SHARD_SIZE = "9MB"  # so that every file stays below the 10 MB that a Space 
 _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _MAX_LAYERS = 256
-_SMALLEST_SCALE = 2.0**-24  # of fp16
 _MAX_TABLE = 2**26  # elements of tables that are computed, not stored (sinusoids)
 
 
@@ -138,9 +137,8 @@ def _pack(name: str, value: Tensor, storage: Storage) -> dict[str, Tensor]:
         return {name: value.contiguous()}
     if storage == "fp16" or not _is_matrix(tuple(value.shape)):
         return {name: value.half().contiguous()}
-    # The scale is rounded to fp16 first, so that the integers make up for its rounding.
-    scale = (value.abs().amax(dim=1) / 127).half().clamp(min=_SMALLEST_SCALE)
-    quantised = (value / scale.float()[:, None]).round().clamp(-127, 127).to(torch.int8)
+    scale = (value.abs().amax(dim=1) / 127).clamp(min=torch.finfo(torch.float32).tiny)
+    quantised = (value / scale[:, None]).round().clamp(-127, 127).to(torch.int8)
     return {name: quantised.contiguous(), f"{name}.scale": scale}
 
 
@@ -149,13 +147,13 @@ def _expected(name: str, shape: tuple[int, ...], storage: Storage) -> dict[str, 
         return {name: _Stored("F32", shape)}
     if storage == "fp16" or not _is_matrix(shape):
         return {name: _Stored("F16", shape)}
-    return {name: _Stored("I8", shape), f"{name}.scale": _Stored("F16", shape[:1])}
+    return {name: _Stored("I8", shape), f"{name}.scale": _Stored("F32", shape[:1])}
 
 
 def _unpack(name: str, values: Mapping[str, Tensor], folder: Path) -> Tensor:
     value = values[name].float()
     if (scale := values.get(f"{name}.scale")) is not None:
-        value = value * scale.float()[:, None]
+        value = value * scale[:, None]
     if not torch.isfinite(value).all():
         raise CheckpointError(
             f"{folder}: weight {name!r} holds NaN or infinity; the checkpoint is damaged or its "

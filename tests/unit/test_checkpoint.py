@@ -1,12 +1,15 @@
 import json
 import os
 import struct
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from support import ARCHITECTURES, make_checkpoint, tiny_config, tiny_model, tiny_text
 
@@ -74,6 +77,21 @@ class TestRoundTrip:
             largest = wanted.abs().amax(dim=-1, keepdim=True)
             assert ((found - wanted).abs() <= bound * largest + 1e-7).all(), name
             assert found.dtype == torch.float32
+
+    @settings(deadline=None, max_examples=20)
+    @given(exponents=st.lists(st.integers(-20, 20), min_size=16, max_size=16))
+    def test_int8_scales_every_row_by_itself(self, exponents: list[int]) -> None:
+        model: Any = tiny_model(vocabulary=400)
+        weight = model.encoder[0].self_attention.project_out.weight
+        with torch.no_grad():
+            weight.mul_(10.0 ** torch.tensor(exponents, dtype=torch.float32)[:, None])
+        wanted = weight.detach().clone()
+        with tempfile.TemporaryDirectory() as folder:
+            save_weights(Path(folder), model, storage="int8")
+            loaded: Any = load_weights(Path(folder), model.config, storage="int8")
+        found = loaded.encoder[0].self_attention.project_out.weight
+        step = wanted.abs().amax(dim=1, keepdim=True) / 127
+        assert ((found - wanted).abs() <= 0.5001 * step).all()
 
     def test_int8_takes_about_a_quarter(self, tmp_path: Path) -> None:
         sizes = {}

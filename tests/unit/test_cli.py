@@ -2,9 +2,11 @@ import gzip
 import io
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,6 +102,11 @@ class TestModels:
         assert result.status == 0
         assert result.out.startswith("good")
         assert "bad/config.json: format version 9 is newer" in result.err
+
+    def test_none_at_all(self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+        assert run("models") == (0, "", f"seq2seq: no models in {tmp_path}\n")
+        assert json.loads(run("models", "--json").out) == []
 
 
 class TestTranslate:
@@ -222,6 +229,10 @@ class TestTranslateErrors:
     def test_too_long_names_the_line_and_the_limit(self, run: Run) -> None:
         message = refused(run("translate", "--model", "tiny", stdin="\n\n" + "x" * 6000))
         assert message.startswith("standard input: line 3: the text has 6000 characters, at most")
+
+    def test_an_endless_line_is_not_read_to_its_end(self, run: Run) -> None:
+        message = refused(run("translate", "--model", "tiny", stdin=b"ok\n" + b"x" * 10**7))
+        assert message.startswith("standard input: line 2 has more than 5000 characters")
 
     def test_corrupt_checkpoint(self, run: Run, tmp_path: Path) -> None:
         make_checkpoint(tmp_path / "x")
@@ -372,6 +383,23 @@ class TestProcess:
         out, err = process.communicate(b"Le chat.\n\nLe chien.\n")
         assert (process.returncode, err) == (0, b"")
         assert out.count(b"\n") == 3
+
+    def test_a_progress_bar_on_a_terminal_only(self, models: Path) -> None:
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, 100))
+        command = [sys.executable, "-m", "seq2seq", "translate", "--model", "tiny"]
+        done = subprocess.run(
+            [*command, "--max-length", "2"],
+            env=environment(models),
+            input="\n".join(FRENCH[:9]).encode(),
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            check=True,
+        )
+        os.close(theirs)
+        assert done.stdout.count(b"\n") == 9
+        assert b"9line" in os.read(ours, 100_000)
+        os.close(ours)
 
     def test_output_is_utf8_in_any_locale(self, models: Path) -> None:
         script = "import sys; from seq2seq.cli import main; sys.exit(main())"

@@ -290,6 +290,29 @@ class TestBatches:
         ):
             alike(first, second)
 
+    def test_workers_change_nothing(self, folder: Path) -> None:
+        texts = [*random.Random(8).sample(FRENCH, 30), ""]
+        path = str(folder / "lstm-general")
+        alone = Translator.load(path, batch_tokens=100)
+        team = Translator.load(path, batch_tokens=100, workers=3)
+        steps: list[int] = []
+        found = list(team.translate_many(texts, attention=True, progress=steps.append))
+        assert sum(steps) == 31
+        for first, second in zip(alone.translate(texts), found, strict=True):
+            alike(first, second)
+        with pytest.raises(TranslatorError, match="workers is 0"):
+            Translator.load(path, workers=0)
+
+    def test_an_error_in_a_worker_reaches_the_caller(self, folder: Path) -> None:
+        broken = Translator.load(str(folder / "lstm"), batch_tokens=1, workers=2)
+
+        def fail(tokens: object, state: object) -> object:
+            raise RuntimeError("broken on purpose")
+
+        broken._runner.model.step = fail  # type: ignore[assignment, method-assign]
+        with pytest.raises(RuntimeError, match="on purpose"):
+            broken.translate(FRENCH[:6])
+
     def test_an_empty_list(self, translator: Translator) -> None:
         assert translator.translate([]) == []
 
@@ -297,8 +320,8 @@ class TestBatches:
         texts = [FRENCH[3], FRENCH[700] + " " + FRENCH[9], FRENCH[1200]]
         sample = SamplingConfig(seed=4)
         together = translator.translate(texts, sample=sample)
-        again = translator.translate(texts, sample=sample)
-        assert [t.target.ids for t in together] == [t.target.ids for t in again]
+        alone = [translator.translate(text, sample=sample) for text in texts]
+        assert [t.target.ids for t in together] == [t.target.ids for t in alone]
 
     def test_a_stream_is_read_in_chunks_and_reports_progress(self, translator: Translator) -> None:
         taken = 0

@@ -1,0 +1,145 @@
+"""From a file of sentence pairs to a translation, by the commands that the README names."""
+
+import io
+import json
+import random
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from support import sentence_pairs
+
+from seq2seq import Translation, Translator
+from seq2seq.catalogue import FOLDER_VARIABLE
+from seq2seq.cli import main
+from seq2seq.pool import TranslatorPool
+
+
+class Trained(NamedTuple):
+    checkpoints: Path
+    test: Path
+    scores: dict[str, float]
+
+
+def settings(file: str) -> dict[str, object]:
+    return {"path": file, "columns": ["en", "fr"]}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Prepare, train, package and evaluate a small model of the small grammar."""
+    root = tmp_path_factory.mktemp("end-to-end")
+    pairs = sentence_pairs()
+    random.Random(1).shuffle(pairs)
+    for name, part in (("test", pairs[:60]), ("dev", pairs[60:100]), ("train", pairs[100:])):
+        text = "".join(f"{english}\t{french}\n" for english, french in part)
+        (root / f"{name}.tsv").write_text(text, encoding="utf-8")
+    config = {
+        "name": "grammar",
+        "data": {
+            "source": "fr",
+            "target": "en",
+            "train": [settings("train.tsv")],
+            "dev": [settings("dev.tsv")],
+            "vocabulary": 400,
+        },
+        "model": {
+            "architecture": "recurrent",
+            "embedding_size": 32,
+            "encoder_size": 32,
+            "decoder_size": 64,
+            "attention_size": 32,
+        },
+        "training": {
+            "batch_tokens": 512,
+            "learning_rate": 0.01,
+            "warmup_steps": 20,
+            "max_steps": 160,
+            "validate_every": 80,
+            "validation_sentences": 40,
+            "precision": "fp32",
+        },
+    }
+    experiment = root / "grammar.json"
+    experiment.write_text(json.dumps(config))
+    run, checkpoint = str(root / "run"), str(root / "checkpoints" / "grammar")
+    assert main(["prepare", str(experiment), "--data", str(root), "--out", run]) == 0
+    assert main(["train", str(experiment), "--out", run, "--device", "cpu"]) == 0
+    assert main(["package", run, checkpoint, "--storage", "int8"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FOLDER_VARIABLE, str(root / "checkpoints"))
+        out = io.TextIOWrapper(io.BytesIO())
+        patch.setattr(sys, "stdout", out)
+        words = ["--model", "grammar", "--source", "fr", "--target", "en", "--beam", "4"]
+        words += ["--columns", "en,fr", str(root / "test.tsv"), "--bootstrap-samples", "0"]
+        assert main(["evaluate", *words]) == 0
+        scores = json.loads(out.buffer.getvalue())  # type: ignore[attr-defined]
+    return Trained(root / "checkpoints", root / "test.tsv", scores)
+
+
+@pytest.fixture
+def translator(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> Translator:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(trained.checkpoints))
+    return Translator.load("grammar")
+
+
+def test_unseen_sentences_are_translated_well(trained: Trained) -> None:
+    assert trained.scores["sentences"] == 60
+    assert trained.scores["bleu"] > 80
+
+
+def test_a_sentence_and_why(translator: Translator) -> None:
+    found = translator.translate("Ma sœur achète une pomme aujourd'hui.", trace=True)
+    assert found.text == "My sister buys an apple today."
+    assert all(probability > 0.2 for probability in found.word_probabilities)
+    assert found.trace is not None
+    assert found.attention is not None
+    words = found.attention.merge_words(
+        found.attention.select(), source=found.source, target=found.target
+    )
+    assert np.allclose(words.sum(axis=1), 1, atol=1e-5)
+    looked_at = {
+        target.text: found.source.words[int(row.argmax())].text
+        for target, row in zip(found.target.words, words, strict=True)
+    }
+    assert looked_at["apple"] in ("pomme", "une")
+
+
+def test_a_forced_word_changes_the_rest_sensibly(translator: Translator) -> None:
+    found = translator.translate("Le chat voit la maison.", prefix="The dog")
+    assert found.text == "The dog sees the house."
+    assert found.word_probabilities[1] < 0.5  # the model would not have said so itself
+
+
+def test_the_stream_ends_like_the_translation(translator: Translator) -> None:
+    text = "Le médecin dessine un oiseau."
+    *partial, last = translator.translate_stream(text)
+    assert last.text == translator.translate(text).text == "The doctor draws a bird."
+    assert partial[0].text.startswith("The")
+
+
+def test_the_document_survives_a_download(translator: Translator) -> None:
+    found = translator.translate("Le chien perd une lettre.", trace=True, n_best=3)
+    assert Translation.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_the_pool_serves_it(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(trained.checkpoints))
+    pool = TranslatorPool(10**8)
+    assert pool.get("grammar").translate("Le chien aime le jardin.").text
+    assert pool.loaded == ("grammar",)
+
+
+def test_lines_through_the_command_line(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(trained.checkpoints))
+    rows = [row.split("\t") for row in trained.test.read_text(encoding="utf-8").splitlines()]
+    data = "\n".join(french for _, french in rows).encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert main(["translate", "--model", "grammar"]) == 0
+    lines = capsysbinary.readouterr().out.decode().splitlines()
+    right = sum(line == english for line, (english, _) in zip(lines, rows, strict=True))
+    assert right > 0.6 * len(rows)

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support import ARCHITECTURES, FRENCH, SHORT_SEARCH, make_checkpoint
+
+from seq2seq.checkpoint import load_checkpoint
+from seq2seq.runner import Runner
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_runs_and_stays_close(
+    tmp_path: Path, architecture: str, dtype: torch.dtype
+) -> None:
+    make_checkpoint(tmp_path / "x", architecture=architecture)
+    exact = Runner(load_checkpoint(tmp_path / "x"), device=CPU)
+    half = Runner(load_checkpoint(tmp_path / "x"), device=CPU, dtype=dtype)
+    text = load_checkpoint(tmp_path / "x").text
+    sources = [text.encode(sentence, language="fr").ids for sentence in FRENCH[:200:50]]
+    forced = text.encode_prefix("The dog likes a bird", language="en")
+    prefixes = [forced] * len(sources)
+    wanted = exact.run(sources, config=SHORT_SEARCH, prefixes=prefixes)
+    found = half.run(sources, config=SHORT_SEARCH, prefixes=prefixes)
+    assert found.precision == ("bf16" if dtype == torch.bfloat16 else "fp16")
+    assert half.memory_bytes < exact.memory_bytes
+    for ours, theirs in zip(found.results, wanted.results, strict=True):
+        first, second = ours.hypotheses[0], theirs.hypotheses[0]
+        # The forced pieces are the same, so their probabilities can be compared.
+        assert first.tokens[: len(forced)] == second.tokens[: len(forced)] == forced
+        assert np.allclose(
+            first.token_log_probabilities[: len(forced)],
+            second.token_log_probabilities[: len(forced)],
+            atol=0.1,
+        )
+        if first.attention is not None:
+            assert np.allclose(first.attention.sum(-1), 1, atol=0.02)
+
+
+def test_times_the_encoder_apart(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path / "x")
+    runner = Runner(load_checkpoint(tmp_path / "x"), device=CPU)
+    found = runner.run([(5, 6, 2)], config=SHORT_SEARCH, prefixes=[()])
+    assert 0 < found.encoder < found.encoder + found.decoder
+    assert found.decoder > 0
+    assert (found.device, found.precision, found.warnings) == ("cpu", "fp32", ())
