@@ -121,6 +121,7 @@ def _add_translate(commands: _Commands) -> None:
         "translate",
         help="translate lines from stdin to stdout",
         description="One line in, one line out, in order; an empty line for an empty line. "
+        "Up to 2,000 lines are read before the first is written. "
         "With --n-best, the alternatives of a line are separated by tabs.",
     )
     _add_model(parser)

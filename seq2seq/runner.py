@@ -5,6 +5,7 @@ When the device runs out of memory the same sentences run on the CPU, and the ou
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
@@ -69,9 +70,19 @@ class Runner:
         self._last_resort = last_resort
         self.device = device
         self.dtype = running_dtype(device) if dtype is None else dtype
-        self.model: AnyModel = checkpoint.model.to(device, self.dtype).eval()
+        self._warnings: tuple[str, ...] = ()
         self._refuge: Runner | None = None
         self._lock = threading.Lock()
+        try:
+            model = checkpoint.model.to(device, self.dtype)
+        except torch.OutOfMemoryError:
+            warning = f"{device} has no memory left for the model, so it runs on the CPU"
+            _log.warning("%s: %s", checkpoint.info.name, warning)
+            self._warnings = (warning,)
+            # The model may be half moved and rounded: only a fresh one is whole.
+            model = self._fresh().model
+            self.device, self.dtype = torch.device("cpu"), torch.float32
+        self.model: AnyModel = model.eval()
 
     @property
     def memory_bytes(self) -> int:
@@ -108,9 +119,6 @@ class Runner:
         except torch.OutOfMemoryError:
             if self._last_resort:
                 raise
-            warning = (
-                f"{self.device} ran out of memory, so this was translated on the CPU, which is slow"
-            )
         else:
             total = time.perf_counter() - started
             return Outcome(
@@ -119,8 +127,10 @@ class Runner:
                 decoder=total - timed.seconds,
                 device=str(self.device),
                 precision=precision_name(self.dtype),
+                warnings=self._warnings,
             )
         # Outside the except block, so that the failed search's tensors are no longer held.
+        warning = f"{self.device} ran out of memory, so this was translated on the CPU"
         _log.warning("%s: %s", self._checkpoint.info.name, warning)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -133,14 +143,7 @@ class Runner:
             on_step=on_step,
             should_stop=should_stop,
         )
-        return Outcome(
-            results=outcome.results,
-            encoder=outcome.encoder,
-            decoder=outcome.decoder,
-            device=outcome.device,
-            precision=outcome.precision,
-            warnings=(warning, *outcome.warnings),
-        )
+        return dataclasses.replace(outcome, warnings=(warning, *outcome.warnings))
 
     def _pad(self, sources: Sequence[Sequence[int]]) -> Tensor:
         longest = max(len(ids) for ids in sources)
@@ -152,13 +155,16 @@ class Runner:
         """The same checkpoint on the CPU in fp32, read from disk on first need."""
         with self._lock:
             if self._refuge is None:
-                fresh = load_checkpoint(self._checkpoint.folder)
-                if fresh.revision != self._checkpoint.revision:
-                    raise CheckpointError(
-                        f"{fresh.folder}: has changed since it was loaded; load it again"
-                    )
-                self._refuge = Runner(fresh, device=torch.device("cpu"), last_resort=True)
+                cpu = torch.device("cpu")
+                self._refuge = Runner(self._fresh(), device=cpu, last_resort=True)
             return self._refuge
+
+    def _fresh(self) -> LoadedCheckpoint:
+        """The checkpoint once more, as it lies on disk."""
+        fresh = load_checkpoint(self._checkpoint.folder)
+        if fresh.revision != self._checkpoint.revision:
+            raise CheckpointError(f"{fresh.folder}: has changed since it was loaded; load it again")
+        return fresh
 
 
 class _Timed:

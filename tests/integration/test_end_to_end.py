@@ -4,6 +4,7 @@ import io
 import json
 import random
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,14 @@ class Trained(NamedTuple):
 
 def settings(file: str) -> dict[str, object]:
     return {"path": file, "columns": ["en", "fr"]}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cpu_only() -> Iterator[None]:
+    """The same figures on every machine, whether or not it has a GPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("seq2seq.device._available", lambda: ["cpu"])
+        yield
 
 
 @pytest.fixture(scope="module")

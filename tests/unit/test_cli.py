@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,14 @@ class Result(NamedTuple):
 
 
 Run = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cpu_only() -> Iterator[None]:
+    """The same figures on every machine, whether or not it has a GPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("seq2seq.device._available", lambda: ["cpu"])
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +70,7 @@ def environment(models: Path) -> dict[str, str]:
         FOLDER_VARIABLE: str(models),
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
     }
 
 

@@ -47,3 +47,25 @@ def test_times_the_encoder_apart(tmp_path: Path) -> None:
     assert 0 < found.encoder < found.encoder + found.decoder
     assert found.decoder > 0
     assert (found.device, found.precision, found.warnings) == ("cpu", "fp32", ())
+
+
+def test_a_device_too_small_for_the_model(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make_checkpoint(tmp_path / "x")
+    wanted = Runner(load_checkpoint(tmp_path / "x"), device=CPU)
+    checkpoint = load_checkpoint(tmp_path / "x")
+    move = checkpoint.model.to
+
+    def run_out(*arguments: object) -> None:
+        move(torch.float16)  # some of it arrived, rounded
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    checkpoint.model.to = run_out  # type: ignore[assignment, method-assign]
+    poor = Runner(checkpoint, device=torch.device("cuda:0"))
+    assert (poor.device, poor.dtype) == (CPU, torch.float32)
+    found, other = (
+        runner.run([(5, 6, 2)], config=SHORT_SEARCH, prefixes=[()]) for runner in (poor, wanted)
+    )
+    assert found.results[0].hypotheses[0].score == other.results[0].hypotheses[0].score
+    assert found.device == "cpu"
+    assert "cuda:0 has no memory left" in found.warnings[0]
+    assert "cuda:0 has no memory left" in caplog.text

@@ -23,6 +23,14 @@ from seq2seq.translator import MAX_CHARACTERS, MAX_PIECES, TextTooLongError, Tra
 SENTENCE = "Le chat voit la maison."
 
 
+@pytest.fixture(autouse=True, scope="module")
+def cpu_only() -> Iterator[None]:
+    """The same figures on every machine, whether or not it has a GPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("seq2seq.device._available", lambda: ["cpu"])
+        yield
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("checkpoints")
