@@ -120,7 +120,7 @@
   // A chart that draws itself as soon as it is visible and whenever its width or colours change.
   const chart = (label) => {
     const holder = make("div", "chart");
-    const target = make("div", "plot");
+    const target = make("div", "drawing");
     holder.append(target);
     const tools = make("div", "tools");
     const zooming = [

@@ -15,7 +15,7 @@ from seq2seq.ui import views, wording
 from seq2seq.ui.figures.heatmap import AttentionView
 from seq2seq.ui.figures.tree import Pruned
 from seq2seq.ui.layout import AVERAGE, Page, components, direction_choices, samples
-from seq2seq.ui.service import MAX_CHARACTERS, Request, Service, TooSlowError
+from seq2seq.ui.service import MAX_SENT, Request, Service, TooSlowError
 
 __all__ = ["Handlers", "connect"]
 
@@ -23,8 +23,8 @@ _log = logging.getLogger(__name__)
 
 Update = dict[Any, Any]
 
-# The text is cut on its way to the server only beyond the limit, where it is refused anyway.
-_SEND_TEXT = f"(text, ...rest) => [(text || '').slice(0, {4 * MAX_CHARACTERS}), ...rest]"
+# A request must stay below the server's limit to get a sentence as its answer; the box keeps all.
+_SEND_TEXT = f"(text, ...rest) => [(text || '').slice(0, {MAX_SENT}), ...rest]"
 _SEND_ATTENTION = "(value, ...rest) => [Explorer.without(value, 'trace'), ...rest]"
 _SEND_TRACE = "(value, ...rest) => [Explorer.without(value, 'attention'), ...rest]"
 

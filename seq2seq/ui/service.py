@@ -21,6 +21,7 @@ from seq2seq.ui import wording
 __all__ = [
     "MAX_CHARACTERS",
     "MAX_SECONDS",
+    "MAX_SENT",
     "Model",
     "Request",
     "RequestError",
@@ -30,6 +31,8 @@ __all__ = [
 
 MAX_CHARACTERS = 500
 """Longest text that the page takes, in characters."""
+MAX_SENT = 100_000
+"""Characters that the page sends at most; what lies beyond is refused anyway."""
 MAX_SECONDS = 60.0
 """Longest time that one translation may take."""
 _POOL_BYTES = 2 * 2**30
@@ -156,10 +159,12 @@ class Service:
         if not request.text.strip():
             raise RequestError(wording.EMPTY)
         if len(request.text) > MAX_CHARACTERS:
-            raise RequestError(
-                wording.TOO_LONG.format(count=len(request.text), limit=MAX_CHARACTERS)
-            )
-        model = self.models.get(request.model)
+            count = f"{len(request.text):,}" + (" or more" if len(request.text) >= MAX_SENT else "")
+            raise RequestError(wording.TOO_LONG.format(count=count, limit=MAX_CHARACTERS))
+        models = self.models
+        if not models:
+            raise RequestError(wording.NO_MODELS)
+        model = models.get(request.model)
         if model is None:
             raise RequestError(f"There is no model “{request.model[:80]}”.")
         source, _, target = request.direction.partition("-")

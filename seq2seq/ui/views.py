@@ -17,10 +17,11 @@ from seq2seq.ui.figures.heatmap import AttentionView, heatmap_figure, heatmap_ta
 from seq2seq.ui.figures.path import best_path, token_text
 from seq2seq.ui.figures.style import visible
 from seq2seq.ui.figures.table import Table, percent
-from seq2seq.ui.figures.tree import Pruned, beam_tree, tree_figure, tree_table
+from seq2seq.ui.figures.tree import MAX_COLUMNS, Pruned, beam_tree, tree_figure, tree_table
 
 __all__ = [
     "LEVELS",
+    "MAX_STEPS",
     "attention_steps_view",
     "candidates_view",
     "document_view",
@@ -36,6 +37,10 @@ View = dict[str, Any]
 
 LEVELS = ("0–20 %", "20–40 %", "40–60 %", "60–80 %", "80–100 %")
 """Classes of probability that words are coloured by, from unsure to sure."""
+
+
+MAX_STEPS = 100
+"""Most steps that the step-by-step view holds: the page keeps all of them at hand."""
 
 
 def level(probability: float) -> int:
@@ -199,8 +204,8 @@ def attention_steps_view(translation: Translation, view: AttentionView) -> View:
     """Attention over the source at every step, or why there is none."""
     if translation.attention is None:
         return _message(wording.NO_ATTENTION)
-    figures = attention_step_figures(translation, layer=view.layer, head=view.head)
-    tables = attention_step_tables(translation, layer=view.layer, head=view.head)
+    figures = attention_step_figures(translation, layer=view.layer, head=view.head, limit=MAX_STEPS)
+    tables = attention_step_tables(translation, layer=view.layer, head=view.head, limit=MAX_STEPS)
     return {
         "figures": [_json(figure) for figure in figures],
         "tables": [table.to_dict() for table in tables],
@@ -210,12 +215,12 @@ def attention_steps_view(translation: Translation, view: AttentionView) -> View:
 
 def candidates_view(translation: Translation) -> View:
     """The candidates of every step, or why there are none."""
-    figures = candidates_figures(translation)
+    figures = candidates_figures(translation, limit=MAX_STEPS)
     if not figures:
         return _message("")
     return {
         "figures": [_json(figure) for figure in figures],
-        "tables": [table.to_dict() for table in candidates_tables(translation)],
+        "tables": [table.to_dict() for table in candidates_tables(translation, limit=MAX_STEPS)],
         "note": "The model's probability for the next piece, given the pieces so far",
     }
 
@@ -225,7 +230,11 @@ def player_view(translation: Translation) -> View:
     path = best_path(translation)
     if not path:
         return _message(wording.NO_TRACE)
+    left_out = len(path) - MAX_STEPS
     return {
+        "message": wording.FIRST_STEPS.format(shown=MAX_STEPS, all=len(path))
+        if left_out > 0
+        else "",
         "steps": [
             {
                 "token": visible(token_text(translation, step.chosen.token)),
@@ -236,8 +245,8 @@ def player_view(translation: Translation) -> View:
                     f"uncertainty (entropy) {step.expansion.entropy:.2f} nats"
                 ),
             }
-            for step in path
-        ]
+            for step in path[:MAX_STEPS]
+        ],
     }
 
 
@@ -246,10 +255,13 @@ def tree_view(translation: Translation, *, pruned: Pruned) -> View:
     if translation.trace is None or not translation.trace.steps:
         return _message(wording.NO_TRACE)
     tree = beam_tree(translation, pruned=pruned)
+    note = wording.TREE_NOTE.format(drawn=len(tree.branches), all=tree.weighed)
+    if tree.positions > MAX_COLUMNS:
+        note += " " + wording.FIRST_COLUMNS.format(shown=MAX_COLUMNS, all=tree.positions)
     return {
         "figure": _json(tree_figure(translation, pruned=pruned)),
         "table": tree_table(translation, pruned=pruned).to_dict(),
-        "note": f"{len(tree.branches)} of the {tree.weighed} recorded candidates are drawn.",
+        "note": note,
     }
 
 

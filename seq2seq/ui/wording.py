@@ -8,6 +8,8 @@ __all__ = [
     "DOCUMENT_TOO_LARGE",
     "EMPTY",
     "FAILED",
+    "FIRST_COLUMNS",
+    "FIRST_STEPS",
     "HELP_ATTENTION",
     "HELP_STEPS",
     "HELP_TREE",
@@ -20,6 +22,7 @@ __all__ = [
     "TITLE",
     "TOO_LONG",
     "TOO_SLOW",
+    "TREE_NOTE",
     "WAITING",
     "direction_name",
     "language_name",
@@ -35,7 +38,7 @@ WAITING = "Translate a sentence to see this."
 
 EMPTY = "There is nothing to translate: please type a sentence."
 TOO_LONG = (
-    "The text has {count:,} characters; the limit is {limit:,}. Nothing was cut: your text is "
+    "The text has {count} characters; the limit is {limit:,}. Nothing was cut: your text is "
     "still in the box, please shorten it."
 )
 BUSY = "Translating …"
@@ -52,6 +55,10 @@ NO_ATTENTION = (
     "final state. There is no alignment to show."
 )
 NO_TRACE = "This translation was made without recording the search."
+
+FIRST_STEPS = "Only the first {shown} of {all} steps are shown."
+FIRST_COLUMNS = "Only the first {shown} of {all} positions are drawn."
+TREE_NOTE = "{drawn:,} of the {all:,} recorded candidates are drawn."
 
 HELP_ATTENTION = (
     "Each row shows how one output divided its attention over the source; a row adds up to 1. "

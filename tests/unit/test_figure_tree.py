@@ -4,7 +4,7 @@ import pytest
 from ui_support import beam_translation, nasty_translation, translation
 
 from seq2seq.ui.figures.style import ACCENT, AMBER, MUTED
-from seq2seq.ui.figures.tree import beam_tree, tree_figure, tree_table
+from seq2seq.ui.figures.tree import MAX_COLUMNS, beam_tree, tree_figure, tree_table
 
 
 def traces(figure) -> list[dict]:
@@ -119,3 +119,11 @@ def test_table_has_a_row_per_drawn_candidate() -> None:
 
 def test_without_a_trace_there_is_an_empty_tree() -> None:
     assert beam_tree(translation(with_trace=False)).branches == ()
+
+
+def test_very_long_searches_are_drawn_to_a_limit() -> None:
+    document = translation(target=[f"w{i}" for i in range(MAX_COLUMNS + 20)])
+    tree = beam_tree(document)
+    assert max(branch.column for branch in tree.branches) == MAX_COLUMNS
+    assert tree.positions == MAX_COLUMNS + 21
+    assert tree.weighed == 3 * tree.positions

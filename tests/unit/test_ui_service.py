@@ -7,7 +7,14 @@ from support import make_checkpoint
 from seq2seq.catalogue import FOLDER_VARIABLE
 from seq2seq.config import SamplingConfig, SearchConfig
 from seq2seq.ui import wording
-from seq2seq.ui.service import MAX_CHARACTERS, Request, RequestError, Service, TooSlowError
+from seq2seq.ui.service import (
+    MAX_CHARACTERS,
+    MAX_SENT,
+    Request,
+    RequestError,
+    Service,
+    TooSlowError,
+)
 
 SENTENCE = "Le chat voit la maison."
 
@@ -96,6 +103,8 @@ def test_nothing_to_translate(service: Service, text: str) -> None:
 def test_too_long_states_count_and_limit(service: Service) -> None:
     with pytest.raises(RequestError, match=r"10,000 characters; the limit is 500"):
         next(service.translate(request(text="x" * 10_000)))
+    with pytest.raises(RequestError, match="100,000 or more characters"):
+        next(service.translate(request(text="x" * MAX_SENT)))
     with pytest.raises(RequestError, match="501"):
         next(service.translate(request(text="x" * (MAX_CHARACTERS + 1))))
 

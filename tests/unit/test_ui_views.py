@@ -204,3 +204,14 @@ def test_every_view_is_plain_json(document: Translation) -> None:
         views.tree_view(document, pruned="all"),
     ):
         assert json.loads(json.dumps(value, allow_nan=False)) == value
+
+
+def test_very_long_translations_say_what_is_left_out() -> None:
+    document = translation(target=[f"w{i}" for i in range(150)])
+    player = views.player_view(document)
+    assert player["message"] == "Only the first 100 of 151 steps are shown."
+    view = AttentionView()
+    for value in (views.candidates_view(document), views.attention_steps_view(document, view)):
+        assert len(value["figures"]) == len(value["tables"]) == len(player["steps"]) == 100
+    note = views.tree_view(document, pruned="near")["note"]
+    assert note.endswith("Only the first 60 of 151 positions are drawn.")

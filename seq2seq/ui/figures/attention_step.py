@@ -20,6 +20,7 @@ def attention_step_figures(
     *,
     layer: int | None = None,
     head: int | None = None,
+    limit: int | None = None,
 ) -> tuple[go.Figure, ...]:
     """One figure per target piece: attention over the source pieces while it was produced.
 
@@ -28,13 +29,16 @@ def attention_step_figures(
     Args:
         translation: made by a model with attention.
         layer, head: index, or None for the mean over all of them.
+        limit: most steps to draw, None for all.
 
     Raises:
         ValueError: the model has no attention, or no such layer or head.
     """
     view = AttentionView(layer=layer, head=head, unit="pieces", reading="producing")
     grid = attention_grid(translation, view)
-    return tuple(_figure(grid.columns, [float(weight) for weight in row]) for row in grid.weights)
+    return tuple(
+        _figure(grid.columns, [float(weight) for weight in row]) for row in grid.weights[:limit]
+    )
 
 
 def attention_step_tables(
@@ -42,8 +46,9 @@ def attention_step_tables(
     *,
     layer: int | None = None,
     head: int | None = None,
+    limit: int | None = None,
 ) -> tuple[Table, ...]:
-    """The bars of every step as text.
+    """The bars of every step as text; arguments as in :func:`attention_step_figures`.
 
     Raises:
         ValueError: the model has no attention, or no such layer or head.
@@ -59,7 +64,7 @@ def attention_step_tables(
                 for column, weight in zip(grid.columns, row, strict=True)
             ),
         )
-        for position, row in enumerate(grid.weights)
+        for position, row in enumerate(grid.weights[:limit])
     )
 
 

@@ -60,19 +60,25 @@ def candidate_bars(translation: Translation, step: PathStep) -> tuple[Bar, ...]:
     return (*bars, Bar(OTHERS, rest, None, False, "the rest of the vocabulary together"))
 
 
-def candidates_figures(translation: Translation) -> tuple[go.Figure, ...]:
+def candidates_figures(
+    translation: Translation, *, limit: int | None = None
+) -> tuple[go.Figure, ...]:
     """One figure per step of the translation's way; none without a trace.
 
     All have the same axes and the same height, so that nothing jumps from step to step.
+
+    Args:
+        translation: with a trace.
+        limit: most steps to draw, None for all.
     """
-    steps = [candidate_bars(translation, step) for step in best_path(translation)]
+    steps = [candidate_bars(translation, step) for step in best_path(translation)[:limit]]
     rows = max((len(bars) for bars in steps), default=0)
     longest = max((min(len(bar.text), 14) for bars in steps for bar in bars), default=0)
     return tuple(_figure(bars, rows=rows, margin=28 + 9 * longest) for bars in steps)
 
 
-def candidates_tables(translation: Translation) -> tuple[Table, ...]:
-    """The bars of every step as text."""
+def candidates_tables(translation: Translation, *, limit: int | None = None) -> tuple[Table, ...]:
+    """The bars of every step as text, at most ``limit`` of them."""
     return tuple(
         Table(
             caption=f"Candidates for token {step.position + 1}",
@@ -87,7 +93,7 @@ def candidates_tables(translation: Translation) -> tuple[Table, ...]:
                 for bar in candidate_bars(translation, step)
             ),
         )
-        for step in best_path(translation)
+        for step in best_path(translation)[:limit]
     )
 
 

@@ -13,11 +13,12 @@ from seq2seq.ui.figures.path import path_nodes, token_text
 from seq2seq.ui.figures.style import ACCENT, AMBER, MUTED, escape, label, new_figure, visible
 from seq2seq.ui.figures.table import Table, percent
 
-__all__ = ["BeamTree", "Branch", "Pruned", "beam_tree", "tree_figure", "tree_table"]
+__all__ = ["MAX_COLUMNS", "BeamTree", "Branch", "Pruned", "beam_tree", "tree_figure", "tree_table"]
 
 Pruned = Literal["none", "near", "all"]
 
 NEAR = 5
+MAX_COLUMNS = 60
 _ROW, _COLUMN = 36, 70
 _TEXT = 9
 
@@ -53,10 +54,13 @@ class BeamTree:
     Attributes:
         branches: column by column, from the top.
         weighed: how many candidates the trace holds, drawn or not.
+        positions: how many output positions the search had; at most :data:`MAX_COLUMNS` are
+            drawn, since more would bring a browser to its knees.
     """
 
     branches: tuple[Branch, ...]
     weighed: int
+    positions: int
 
 
 def beam_tree(translation: Translation, *, pruned: Pruned = "near") -> BeamTree:
@@ -70,10 +74,9 @@ def beam_tree(translation: Translation, *, pruned: Pruned = "near") -> BeamTree:
     best = path_nodes(translation)
     places: dict[int, tuple[int, int, str]] = {0: (0, 0, "")}
     branches: list[Branch] = []
-    weighed = 0
-    for step in trace.steps:
+    weighed = sum(len(e.candidates) for step in trace.steps for e in step.expansions)
+    for step in trace.steps[:MAX_COLUMNS]:
         grown = [(e.node, c) for e in step.expansions for c in e.candidates]
-        weighed += len(grown)
         alive = sorted((g for g in grown if g[1].fate != "pruned"), key=_by_score)
         dead = sorted((g for g in grown if g[1].fate == "pruned"), key=_by_score)
         limit = {"none": 0, "near": NEAR, "all": len(dead)}[pruned]
@@ -94,7 +97,7 @@ def beam_tree(translation: Translation, *, pruned: Pruned = "near") -> BeamTree:
             )
             if candidate.node is not None:
                 places[candidate.node] = (column + 1, row, f"{before} {text}".strip())
-    return BeamTree(branches=tuple(branches), weighed=weighed)
+    return BeamTree(branches=tuple(branches), weighed=weighed, positions=len(trace.steps))
 
 
 def tree_figure(translation: Translation, *, pruned: Pruned = "near") -> go.Figure:
