@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import gradio as gr
@@ -14,7 +14,7 @@ from seq2seq.translation import Translation, TranslationError
 from seq2seq.ui import views, wording
 from seq2seq.ui.figures.heatmap import AttentionView
 from seq2seq.ui.figures.tree import Pruned
-from seq2seq.ui.layout import AVERAGE, Page, components, direction_choices, samples
+from seq2seq.ui.layout import AVERAGE, Form, Page, components, direction_choices, samples
 from seq2seq.ui.service import MAX_SENT, Request, Service, TooSlowError
 
 __all__ = ["Handlers", "connect"]
@@ -32,13 +32,18 @@ _SEND_TRACE = "(value, ...rest) => [Explorer.without(value, 'attention'), ...res
 def connect(page: Page, service: Service) -> None:
     """Attach every event of the page; call inside its ``gr.Blocks``."""
     handlers = Handlers(page, service)
-    form, chosen, charts = page.form, page.views, page.charts
-    outputs = [page.status, page.result, page.document, page.stop, *components(charts)]
+    _connect_translation(page, handlers)
+    _connect_views(page, handlers)
+    _connect_form(page, handlers)
+
+
+def _connect_translation(page: Page, handlers: Handlers) -> None:
+    cleared = [page.document, *components(page.charts)]
     running = gr.on(
-        [page.go.click, form.text.submit],
+        [page.go.click, page.form.text.submit],
         handlers.translate,
-        [*components(form), *components(chosen)],
-        [*outputs, chosen.layer, chosen.head],
+        [*components(page.form), *components(page.views)],
+        [page.status, page.stop, page.result, *cleared, page.views.layer, page.views.head],
         js=_SEND_TEXT,
         trigger_mode="once",
         show_progress="hidden",
@@ -48,11 +53,15 @@ def connect(page: Page, service: Service) -> None:
     page.stop.click(
         handlers.stopped,
         None,
-        [page.status, page.document, page.stop, *components(charts)],
+        [page.status, page.stop, *cleared],
         cancels=[running],
         show_progress="hidden",
         api_visibility="private",
     )
+
+
+def _connect_views(page: Page, handlers: Handlers) -> None:
+    chosen, charts = page.views, page.charts
     gr.on(
         [c.input for c in (chosen.layer, chosen.head, chosen.unit, chosen.reading)],
         handlers.attention,
@@ -72,27 +81,35 @@ def connect(page: Page, service: Service) -> None:
         show_progress="hidden",
         api_visibility="private",
     )
-    form.model.input(
-        handlers.model,
-        form.model,
-        [page.model_line, form.direction, form.beam, form.length_penalty, page.examples],
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    form.direction.input(
-        handlers.direction, form.direction, page.examples, show_progress="hidden",
-        api_visibility="private",
-    )  # fmt: skip
-    form.sample.input(
-        handlers.sampling,
-        form.sample,
-        [form.beam, form.length_penalty, form.temperature, form.top_k, form.top_p, form.seed],
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    page.examples.click(
-        handlers.example, page.examples, form.text, show_progress="hidden", api_visibility="private"
-    )
+
+
+def _connect_form(page: Page, handlers: Handlers) -> None:
+    form = page.form
+    for event, handler, source, outputs in (
+        (
+            form.model.input,
+            handlers.model,
+            form.model,
+            [
+                page.model_line,
+                form.direction,
+                form.beam,
+                form.length_penalty,
+                page.examples,
+                page.views.layer,
+                page.views.head,
+            ],
+        ),
+        (form.direction.input, handlers.direction, form.direction, [page.examples]),
+        (
+            form.sample.input,
+            handlers.sampling,
+            form.sample,
+            [form.beam, form.length_penalty, form.temperature, form.top_k, form.top_p, form.seed],
+        ),
+        (page.examples.click, handlers.example, page.examples, [form.text]),
+    ):
+        event(handler, source, outputs, show_progress="hidden", api_visibility="private")
 
 
 @dataclass(frozen=True)
@@ -107,41 +124,18 @@ class Handlers:
     page: Page
     service: Service
 
-    def translate(
-        self,
-        text: str,
-        model: str | None,
-        direction: str | None,
-        beam: int,
-        length_penalty: float,
-        n_best: int,
-        max_length: int,
-        sample: bool,
-        temperature: float,
-        top_k: int,
-        top_p: float,
-        seed: int | None,
-        *chosen: Any,
-    ) -> Iterator[Update]:
-        """Stream the translation, then fill every chart."""
+    def translate(self, *values: Any) -> Iterator[Update]:
+        """Stream the translation, then fill every chart.
+
+        Args:
+            values: of the form's components, then of the views', in the order of their fields.
+        """
         page = self.page
+        form, chosen = values[: len(fields(Form))], values[len(fields(Form)) :]
         yield {page.status: _status("busy", wording.BUSY), page.stop: gr.Button(interactive=True)}
         begun = False
         try:
-            drawn = SamplingConfig(
-                temperature=temperature, top_k=top_k, top_p=top_p, seed=seed or 0
-            )
-            request = Request(
-                text=text,
-                model=model or "",
-                direction=direction or "",
-                beam=beam,
-                length_penalty=length_penalty,
-                n_best=n_best,
-                max_length=max_length,
-                sampling=drawn if sample else None,
-            )
-            for translation in self.service.translate(request):
+            for translation in self.service.translate(_request(*form)):
                 begun = True
                 yield self._show(translation, *chosen)
         except (ValueError, TooSlowError) as error:
@@ -192,6 +186,9 @@ class Handlers:
             page.form.beam: model.search.beam,
             page.form.length_penalty: model.search.length_penalty,
             page.examples: gr.Dataset(samples=samples(model.directions[0][0])),
+            # What was chosen for another model means nothing for this one.
+            page.views.layer: gr.Radio(choices=[], value=None, visible=False),
+            page.views.head: gr.Radio(choices=[], value=None, visible=False),
         }
 
     def direction(self, direction: str) -> Update:
@@ -217,8 +214,8 @@ class Handlers:
     def _show(
         self,
         translation: Translation,
-        layer: int,
-        head: int,
+        layer: int | None,
+        head: int | None,
         unit: Any,
         reading: Any,
         pruned: Pruned,
@@ -226,10 +223,14 @@ class Handlers:
         page, charts = self.page, self.page.charts
         if not translation.complete:
             return {page.result: views.result_view(translation)}
-        choices = _attention_choices(translation)
-        view = _view(translation, choices["layer"][1], choices["head"][1], unit, reading)
+        attention = translation.attention
+        layers, heads = (attention.layers, attention.heads) if attention else ((), ())
+        layer = _choose(layers, layer, attention.layer if attention else None)
+        head = _choose(heads, head, attention.head if attention else None)
+        done = wording.DONE.format(milliseconds=1000 * translation.timing.total)
+        view = _view(translation, layer, head, unit, reading)
         return {
-            page.status: _status("done", ""),
+            page.status: _status("done", done),
             page.stop: gr.Button(interactive=False),
             page.result: views.result_view(translation),
             page.document: views.document_view(translation),
@@ -238,8 +239,8 @@ class Handlers:
             charts.candidates: views.candidates_view(translation),
             charts.attention: views.attention_steps_view(translation, view),
             charts.tree: views.tree_view(translation, pruned=pruned),
-            page.views.layer: _choose(choices["layer"]),
-            page.views.head: _choose(choices["head"]),
+            page.views.layer: _choice(layers, layer),
+            page.views.head: _choice(heads, head),
         }
 
     def _ended(self, kind: str, text: str, *, clear: bool) -> Update:
@@ -255,28 +256,49 @@ class Handlers:
         return update
 
 
-_Choices = tuple[list[tuple[str, int]], int]
+def _request(
+    text: str,
+    model: str | None,
+    direction: str | None,
+    beam: int,
+    length_penalty: float,
+    n_best: int,
+    max_length: int,
+    sample: bool,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    seed: int | None,
+) -> Request:
+    """The values of the form, in its order, as a request.
+
+    Raises:
+        ConfigError: a setting of the sampling is out of range.
+    """
+    sampling = SamplingConfig(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed or 0)
+    return Request(
+        text=text,
+        model=model or "",
+        direction=direction or "",
+        beam=beam,
+        length_penalty=length_penalty,
+        n_best=n_best,
+        max_length=max_length,
+        sampling=sampling if sample else None,
+    )
 
 
-def _attention_choices(translation: Translation) -> dict[str, _Choices]:
-    """Layers and heads to choose from, and the ones shown first."""
-    attention = translation.attention
-    if attention is None:
-        return {"layer": ([], AVERAGE), "head": ([], AVERAGE)}
-    found: dict[str, _Choices] = {}
-    for key, names, first in (
-        ("layer", attention.layers, attention.layer),
-        ("head", attention.heads, attention.head),
-    ):
-        single = [(name, index) for index, name in enumerate(names)]
-        every = [("average", AVERAGE), *single] if len(single) > 1 else single
-        found[key] = (every, every[0][1] if first is None else first)
-    return found
+def _choose(names: tuple[str, ...], chosen: int | None, first: int | None) -> int:
+    """An earlier choice where the model has it, or else what the model shows first."""
+    if chosen is not None and AVERAGE <= chosen < len(names):
+        return chosen
+    return AVERAGE if first is None else first
 
 
-def _choose(choices: _Choices) -> gr.Radio:
-    entries, value = choices
-    return gr.Radio(choices=entries, value=value if entries else None, visible=bool(entries))
+def _choice(names: tuple[str, ...], value: int) -> gr.Radio:
+    choices = [("average", AVERAGE), *((name, index) for index, name in enumerate(names))]
+    # One layer alone is its own average: there is nothing to choose.
+    return gr.Radio(choices=choices, value=value, visible=len(names) > 1)
 
 
 def _view(

@@ -8,6 +8,7 @@ from html import escape
 
 import gradio as gr
 
+from seq2seq.config import SearchConfig
 from seq2seq.ui import wording
 from seq2seq.ui.panel import ASSETS, panel
 from seq2seq.ui.service import MAX_CHARACTERS, Model
@@ -19,6 +20,7 @@ __all__ = [
     "Page",
     "Views",
     "build_page",
+    "components",
     "direction_choices",
     "samples",
 ]
@@ -172,40 +174,60 @@ def _settings(
         filterable=False,
         elem_id="direction",
     )
-    beam = first.search.beam if first else 5
-    penalty = first.search.length_penalty if first else 1.0
     with gr.Accordion("Decoding settings", open=False, elem_id="settings"):
-        form = Form(
-            text,
-            model,
-            direction,
-            gr.Slider(1, 10, beam, step=1, label="Beam", info="1 is greedy", elem_id="beam"),
-            gr.Slider(
-                0,
-                2,
-                penalty,
-                step=0.1,
-                label="Length penalty",
-                info="0 prefers short translations",
-                elem_id="length-penalty",
-            ),
-            gr.Slider(1, 10, 3, step=1, label="Translations to list", elem_id="n-best"),
-            gr.Slider(
-                0,
-                200,
-                0,
-                step=1,
-                label="Longest output, in pieces",
-                info="0: by source length",
-                elem_id="max-length",
-            ),
-            gr.Checkbox(False, label="Draw at random instead of searching", elem_id="sample"),
-            gr.Slider(0.1, 2, 1, step=0.1, label="Temperature", visible=False),
-            gr.Slider(0, 100, 0, step=1, label="Top k (0: all)", visible=False),
-            gr.Slider(0.1, 1, 1, step=0.05, label="Top p", visible=False),
-            gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**31, visible=False),
-        )
+        form = _decoding(text, model, direction, first.search if first else SearchConfig())
     return form, model_line
+
+
+def _decoding(
+    text: gr.Textbox, model: gr.Dropdown, direction: gr.Dropdown, search: SearchConfig
+) -> Form:
+    """The form, completed by the settings that most people leave alone."""
+
+    def slider(
+        elem_id: str,
+        label: str,
+        value: float,
+        bounds: tuple[float, float],
+        *,
+        step: float = 1,
+        info: str | None = None,
+        visible: bool = True,
+    ) -> gr.Slider:
+        low, high = bounds
+        return gr.Slider(
+            low, high, value, step=step, label=label, info=info, visible=visible, elem_id=elem_id
+        )
+
+    return Form(
+        text,
+        model,
+        direction,
+        slider("beam", "Beam", search.beam, (1, 20), info="1 is greedy"),
+        slider(
+            "length-penalty",
+            "Length penalty",
+            search.length_penalty,
+            (0, 2),
+            step=0.05,
+            info="0 prefers short translations",
+        ),
+        slider(
+            "n-best",
+            "Translations to list",
+            3,
+            (1, 20),
+            info="a search finds at most as many as its beam is wide",
+        ),
+        slider("max-length", "Longest output, in pieces", 0, (0, 200), info="0: by source length"),
+        gr.Checkbox(False, label="Draw at random instead of searching", elem_id="sample"),
+        slider("temperature", "Temperature", 1, (0.1, 2), step=0.1, visible=False),
+        slider("top-k", "Top k (0: all)", 0, (0, 100), visible=False),
+        slider("top-p", "Top p", 1, (0.1, 1), step=0.05, visible=False),
+        gr.Number(
+            0, label="Seed", precision=0, minimum=0, maximum=2**31, visible=False, elem_id="seed"
+        ),
+    )
 
 
 def _tabs() -> tuple[Views, Charts]:
@@ -213,8 +235,9 @@ def _tabs() -> tuple[Views, Charts]:
         with gr.Tab("Attention", elem_id="tab-attention"):
             _help(wording.HELP_ATTENTION)
             with gr.Row(elem_classes="controls"):
-                layer = _radio("Layer", [("average", AVERAGE)], AVERAGE, "layer")
-                head = _radio("Head", [("average", AVERAGE)], AVERAGE, "head")
+                # Filled and shown by the first translation, which knows the model's layers.
+                layer = gr.Radio([], label="Layer", visible=False, elem_id="layer", min_width=160)
+                head = gr.Radio([], label="Head", visible=False, elem_id="head", min_width=160)
                 unit = _radio("Rows and columns", [("words", "words"), ("pieces", "pieces")],
                               "words", "unit")  # fmt: skip
                 reading = _radio(
@@ -246,9 +269,7 @@ def _tabs() -> tuple[Views, Charts]:
     return views, Charts(heatmap, player, candidates, attention, tree)
 
 
-def _radio(
-    label: str, choices: list[tuple[str, str]] | list[tuple[str, int]], value: object, elem_id: str
-) -> gr.Radio:
+def _radio(label: str, choices: list[tuple[str, str]], value: str, elem_id: str) -> gr.Radio:
     return gr.Radio(label=label, choices=choices, value=value, elem_id=elem_id, min_width=160)
 
 

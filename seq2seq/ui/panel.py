@@ -56,7 +56,8 @@ def panel(
             f'data-placeholder="{escape(placeholder)}"{live}></div>'
         ),
         js_on_load=f"Explorer.{kind}(element, props, watch);",
-        head="".join(f'<script src="/gradio_api/file={path}"></script>' for path in static_files()),
+        # Relative, so that it holds behind a proxy that serves the page in a folder.
+        head="".join(f'<script src="gradio_api/file={path}"></script>' for path in static_files()),
         apply_default_css=False,
         elem_id=elem_id,
     )

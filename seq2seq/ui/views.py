@@ -152,7 +152,7 @@ def _facts(translation: Translation) -> str:
     model = translation.model
     return (
         f"{model.name} ({model.architecture}; {model.parameters:,} parameters) · "
-        f"{1000 * translation.timing.total:.0f} ms on {model.device}, {model.precision} · "
+        f"{model.device}, {model.precision} · "
         f"score {translation.score:.3f}, log-probability {translation.log_probability:.3f}"
     )
 
@@ -277,6 +277,9 @@ def _json(figure: Any) -> View:
 def _map_name(translation: Translation, view: AttentionView) -> str:
     attention = translation.attention
     assert attention is not None  # noqa: S101  (callers have checked)
-    layer = "mean over layers" if view.layer is None else attention.layers[view.layer]
-    head = "mean over heads" if view.head is None else attention.heads[view.head]
-    return f"{layer}, {head}"
+    layers, heads = attention.layers, attention.heads
+    layer = f"average of {len(layers)} layers" if view.layer is None else layers[view.layer]
+    head = f"average of {len(heads)} heads" if view.head is None else heads[view.head]
+    if len(layers) == 1:
+        layer = layers[0]
+    return layer if len(heads) == 1 else f"{layer}, {head}"

@@ -6,6 +6,7 @@ __all__ = [
     "BUSY",
     "DAMAGED",
     "DOCUMENT_TOO_LARGE",
+    "DONE",
     "EMPTY",
     "FAILED",
     "FIRST_COLUMNS",
@@ -42,6 +43,7 @@ TOO_LONG = (
     "still in the box, please shorten it."
 )
 BUSY = "Translating …"
+DONE = "Translated in {milliseconds:.0f} ms."
 STOPPED = "Stopped. The translation above is unfinished."
 TOO_SLOW = "Stopped after {seconds:.0f} seconds. The translation above is unfinished."
 FAILED = "Something went wrong on our side, and it has been logged. Your text is still in the box."
@@ -68,7 +70,8 @@ HELP_ATTENTION = (
 )
 HELP_STEPS = (
     "The decoder writes one piece at a time. Bars on the left are the model's own probabilities "
-    "for the next piece, bars on the right its attention while it decided."
+    "for the next piece, bars on the right its attention while it decided. A dot marks "
+    "a piece that continues a word."
 )
 HELP_TREE = (
     "Every column is one output position, best score at the top. Scores are natural logarithms "

@@ -51,6 +51,18 @@ def test_token_without_a_text_is_shown_by_its_number() -> None:
     assert token_text(beam_translation(), 77) == "#77"
 
 
+def test_pieces_that_continue_a_word_have_a_dot() -> None:
+    names = {1: "␣cat", 2: "k", 3: "</s>", 4: "<0xEB>", 5: "␣", 6: "<"}
+    document = dataclasses.replace(beam_translation(), piece_texts=names)
+    shown = [token_text(document, token) for token in names]
+    assert shown == ["cat", "·k", "</s>", "<0xEB>", "␣", "·<"]
+
+
+def test_languages_without_word_starts_have_no_dots() -> None:
+    document = dataclasses.replace(beam_translation(), piece_texts={1: "猫", 2: "坐在"})
+    assert [token_text(document, token) for token in (1, 2)] == ["猫", "坐在"]
+
+
 # --- Candidates ---
 
 

@@ -53,7 +53,13 @@ def handlers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Handlers:
     return make_handlers(Service())
 
 
-def run(handlers: Handlers, text: str = SENTENCE, **changes: Any) -> list[dict]:
+def run(
+    handlers: Handlers,
+    text: str = SENTENCE,
+    layer: int | None = None,
+    head: int | None = None,
+    **changes: Any,
+) -> list[dict]:
     form = {
         "model": "fr-en-transformer",
         "direction": "fr-en",
@@ -67,9 +73,7 @@ def run(handlers: Handlers, text: str = SENTENCE, **changes: Any) -> list[dict]:
         "top_p": 1.0,
         "seed": 0,
     } | changes
-    return list(
-        handlers.translate(text, *form.values(), AVERAGE, AVERAGE, "words", "producing", "near")
-    )
+    return list(handlers.translate(text, *form.values(), layer, head, "words", "producing", "near"))
 
 
 def test_translation_streams_and_then_fills_every_chart(handlers: Handlers) -> None:
@@ -81,7 +85,8 @@ def test_translation_streams_and_then_fills_every_chart(handlers: Handlers) -> N
     assert all(set(update) == {page.result} for update in middle)
     assert not any(update[page.result]["complete"] for update in middle)
     assert last[page.result]["complete"]
-    assert last[page.status] == {"kind": "done", "text": ""}
+    assert last[page.status]["kind"] == "done"
+    assert last[page.status]["text"].startswith("Translated in ")
     assert last[page.stop].interactive is False
     document = views.read_document(last[page.document])
     assert document.source.text == SENTENCE
@@ -97,6 +102,17 @@ def test_translation_streams_and_then_fills_every_chart(handlers: Handlers) -> N
 
 def _numbered(name: str, count: int) -> list[tuple[str, int]]:
     return [(f"{name} {index + 1}", index) for index in range(count)]
+
+
+def test_a_layer_that_was_chosen_stays_chosen(handlers: Handlers) -> None:
+    page = handlers.page
+    *_, first = run(handlers)
+    assert first[page.views.layer].value == AVERAGE
+    *_, last = run(handlers, layer=1, head=0)
+    assert (last[page.views.layer].value, last[page.views.head].value) == (1, 0)
+    assert last[page.charts.heatmap]["note"] == "layer 2, head 1"
+    *_, odd = run(handlers, layer=7, head=-5)
+    assert (odd[page.views.layer].value, odd[page.views.head].value) == (AVERAGE, AVERAGE)
 
 
 def test_model_without_attention_hides_layers_and_says_why(handlers: Handlers) -> None:
@@ -162,7 +178,7 @@ def test_attention_is_drawn_from_the_document_of_the_request(handlers: Handlers)
 
 def test_choices_left_over_from_another_model_mean_the_average(handlers: Handlers) -> None:
     update = handlers.attention(views.document_view(translation()), 17, None, "words", "input")
-    assert update[handlers.page.charts.heatmap]["note"] == "mean over layers, mean over heads"
+    assert update[handlers.page.charts.heatmap]["note"] == "average of 2 layers, average of 2 heads"
 
 
 def test_tree_is_drawn_from_the_document_of_the_request(handlers: Handlers) -> None:
@@ -197,6 +213,8 @@ def test_another_model_brings_its_own_directions_settings_and_examples(
     assert update[page.form.direction].value == "en-fr"
     assert (update[page.form.beam], update[page.form.length_penalty]) == (7, 0.5)
     assert update[page.examples].raw_samples == samples("en")
+    assert update[page.views.layer].value is None
+    assert update[page.views.head].visible is False
 
 
 def test_another_direction_brings_examples_of_its_source(handlers: Handlers) -> None:

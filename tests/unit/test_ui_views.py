@@ -123,7 +123,7 @@ def test_complete_translations_name_model_time_and_scores() -> None:
     document = dataclasses.replace(translation(), warnings=("cut off",))
     value = views.result_view(document)
     assert "tiny (Transformer, 2+2 layers; 1,234 parameters)" in value["facts"]
-    assert "33 ms on cpu" in value["facts"]
+    assert "cpu, fp32" in value["facts"]
     assert f"score {document.score:.3f}" in value["facts"]
     assert value["warnings"] == ["cut off"]
     assert value["words"]["rows"][2] == ["sleeps", "49 %", "2"]
@@ -144,7 +144,7 @@ def test_n_best_list_is_ranked_as_given() -> None:
 
 def test_heatmap_says_which_layer_and_head_it_shows() -> None:
     value = views.heatmap_view(translation(), AttentionView(layer=1))
-    assert value["note"] == "layer 2, mean over heads"
+    assert value["note"] == "layer 2, average of 2 heads"
     assert value["figure"]["data"][0]["type"] == "heatmap"
     assert value["table"]["rows"][0][0] == "The"
 

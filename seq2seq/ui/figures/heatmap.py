@@ -10,8 +10,7 @@ import plotly.graph_objects as go
 
 from seq2seq.text.encoding import Encoding, Piece, Word
 from seq2seq.translation import AttentionMap, Translation
-from seq2seq.ui.figures.style import LIGHT_SCALE, index_axis, new_figure, visible
-from seq2seq.ui.figures.style import escape as escaped
+from seq2seq.ui.figures.style import LIGHT_SCALE, escape, index_axis, new_figure, visible
 from seq2seq.ui.figures.table import Table
 
 __all__ = [
@@ -88,9 +87,9 @@ def heatmap_figure(translation: Translation, view: AttentionView) -> go.Figure:
         ValueError: the model has no attention, or no such layer or head.
     """
     grid = attention_grid(translation, view)
-    height = 190 + _ROW * len(grid.rows)
+    title = {"standoff": 8, "font": {"size": 12}}
     figure = new_figure(
-        height=height,
+        height=190 + _ROW * len(grid.rows),
         min_width=130 + _COLUMN * len(grid.columns),
         max_width=190 + 3 * _COLUMN * len(grid.columns),
         margin={"l": 16, "r": 8, "t": 24, "b": 12},
@@ -99,49 +98,17 @@ def heatmap_figure(translation: Translation, view: AttentionView) -> go.Figure:
             side="top",
             tickangle=-50,
             automargin=True,
-            title={"text": "source", "standoff": 8, "font": {"size": 12}},
+            title={"text": "source", **title},
         ),
         yaxis=index_axis(
             list(grid.rows),
             autorange="reversed",
             automargin=True,
-            title={"text": _row_title(view), "standoff": 8, "font": {"size": 12}},
+            title={"text": _row_title(view), **title},
         ),
-        coloraxis={
-            "cmin": 0,
-            "cmax": 1,
-            "colorscale": LIGHT_SCALE,
-            "colorbar": {
-                "title": {"text": "attention weight", "side": "bottom", "font": {"size": 12}},
-                "orientation": "h",
-                "thickness": 10,
-                "len": 0.6,
-                "x": 0.5,
-                "y": -0.02,
-                "yanchor": "top",
-                "tickvals": [0, 0.5, 1],
-                "tickangle": 0,
-                "outlinewidth": 0,
-            },
-        },
+        coloraxis=_COLOUR_AXIS,
     )
-    figure.add_trace(
-        go.Heatmap(
-            z=[[round(float(weight), 4) for weight in row] for row in grid.weights],
-            x=list(range(len(grid.columns))),
-            y=list(range(len(grid.rows))),
-            customdata=[
-                [[escaped(row), escaped(column)] for column in grid.columns] for row in grid.rows
-            ],
-            coloraxis="coloraxis",
-            xgap=1,
-            ygap=1,
-            hovertemplate=(
-                "target: %{customdata[0]}<br>source: %{customdata[1]}"
-                "<br>weight: %{z:.3f}<extra></extra>"
-            ),
-        )
-    )
+    figure.add_trace(_cells(grid))
     return figure
 
 
@@ -168,6 +135,44 @@ def piece_labels(encoding: Encoding) -> tuple[str, ...]:
     return tuple(
         f"·{piece.text}" if piece.word == before else piece.text
         for piece, before in zip(encoding.pieces, words, strict=False)
+    )
+
+
+# One scale from 0 to 1 for every map, so that two maps can be compared.
+_COLOUR_AXIS = {
+    "cmin": 0,
+    "cmax": 1,
+    "colorscale": LIGHT_SCALE,
+    "colorbar": {
+        "title": {"text": "attention weight", "side": "bottom", "font": {"size": 12}},
+        "orientation": "h",
+        "thickness": 10,
+        "len": 0.6,
+        "x": 0.5,
+        "y": -0.02,
+        "yanchor": "top",
+        "tickvals": [0, 0.5, 1],
+        "tickangle": 0,
+        "outlinewidth": 0,
+    },
+}
+
+
+def _cells(grid: AttentionGrid) -> go.Heatmap:
+    return go.Heatmap(
+        z=[[round(float(weight), 4) for weight in row] for row in grid.weights],
+        x=list(range(len(grid.columns))),
+        y=list(range(len(grid.rows))),
+        customdata=[
+            [[escape(row), escape(column)] for column in grid.columns] for row in grid.rows
+        ],
+        coloraxis="coloraxis",
+        xgap=1,
+        ygap=1,
+        hovertemplate=(
+            "target: %{customdata[0]}<br>source: %{customdata[1]}"
+            "<br>weight: %{z:.3f}<extra></extra>"
+        ),
     )
 
 

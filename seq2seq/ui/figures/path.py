@@ -9,6 +9,8 @@ from seq2seq.translation import Translation
 
 __all__ = ["PathStep", "best_path", "path_nodes", "token_text"]
 
+_START = "␣"
+
 
 @dataclass(frozen=True)
 class PathStep:
@@ -53,8 +55,17 @@ def path_nodes(translation: Translation) -> frozenset[int]:
 
 
 def token_text(translation: Translation, token: int) -> str:
-    """How the piece ``token`` of the trace is shown."""
-    return translation.piece_texts.get(token, f"#{token}")
+    """How the piece ``token`` of the trace is shown: a dot marks one that continues a word.
+
+    The text pipeline marks the opposite, the start of a word, which is most pieces and harder
+    to read. Languages without spaces have no such marks and get no dots.
+    """
+    text = translation.piece_texts.get(token, f"#{token}")
+    if text.startswith(_START) and len(text) > 1:
+        return text[1:]
+    marked = any(other.startswith(_START) for other in translation.piece_texts.values())
+    special = len(text) > 2 and text.startswith("<") and text.endswith(">")
+    return f"·{text}" if marked and not special and text != _START else text
 
 
 def _last_node(translation: Translation, trace: Trace) -> int | None:
