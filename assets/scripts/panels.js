@@ -122,6 +122,7 @@
     const holder = make("div", "chart");
     const target = make("div", "drawing");
     holder.append(target);
+    holder.tabIndex = 0; // so that the arrow keys can scroll it
     const tools = make("div", "tools");
     const zooming = [
       button("Zoom in", () => zoom(target, 0.75)),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -12,7 +15,7 @@ from seq2seq.ui.layout import build_page
 from seq2seq.ui.panel import ASSETS, static_files
 from seq2seq.ui.service import Service
 
-__all__ = ["MAX_BODY_BYTES", "build", "launch_options"]
+__all__ = ["MAX_BODY_BYTES", "build", "launch_options", "serve"]
 
 MAX_BODY_BYTES = 8 * 2**20
 """Largest request; the page sends its document back to have a chart drawn anew."""
@@ -45,6 +48,37 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": 1,  # the page takes no uploads
         "app_kwargs": {"max_body_size": MAX_BODY_BYTES},
     }
+
+
+def serve(demo: gr.Blocks, service: Service, arguments: Sequence[str]) -> int:
+    """Serve the page until it is interrupted.
+
+    Args:
+        demo: what :func:`build` returned.
+        service: its models; the first one is loaded in the background.
+        arguments: of the command line. Without options, GRADIO_SERVER_NAME and
+            GRADIO_SERVER_PORT are followed.
+
+    Returns:
+        The exit status: 1 if the address cannot be used.
+    """
+    parser = argparse.ArgumentParser(prog="app.py", description="Translate and see how.")
+    parser.add_argument("--host", help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=_port, help="port (default: the first free from 7860)")
+    options = parser.parse_args(arguments)
+    service.warm()
+    try:
+        demo.launch(server_name=options.host, server_port=options.port, **launch_options())
+    except OSError as error:
+        print(f"app.py: cannot listen there: {str(error).splitlines()[0]}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, a number from 1 to 65535")
+    return int(text)
 
 
 def _theme() -> Any:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
+from typing import cast
 
 from seq2seq.catalogue import embedded
 from seq2seq.checkpoint import Checkpoint, describe
@@ -149,10 +151,12 @@ class Service:
             sample=request.sampling,
             trace=True,
         )
-        for translation in stream:
-            yield translation
-            if not translation.complete and time.monotonic() > deadline:
-                raise TooSlowError(wording.TOO_SLOW.format(seconds=self.seconds))
+        # Closing the stream stops the search, whether the person or the clock ended it.
+        with closing(cast(Generator[Translation, None, None], stream)):
+            for translation in stream:
+                yield translation
+                if not translation.complete and time.monotonic() > deadline:
+                    raise TooSlowError(wording.TOO_SLOW.format(seconds=self.seconds))
 
     def _check(self, request: Request) -> tuple[str, str]:
         """The direction of a request that can be tried."""

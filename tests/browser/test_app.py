@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from seq2seq import Translation, Translator
+from seq2seq.config import SamplingConfig
 from seq2seq.translation import AttentionMap
 from seq2seq.ui.server import build, launch_options
 from seq2seq.ui.service import Request, Service
@@ -151,6 +153,31 @@ def test_document_can_be_downloaded_and_read_back(page: Page, tmp_path: Path) ->
     assert document.trace is not None
 
 
+def test_settings_reach_the_search(page: Page) -> None:
+    page.get_by_role("button", name="Decoding settings").click()
+    beam = page.locator("#beam input[type=number]")
+    beam.fill("1")
+    beam.press("Enter")
+    translate(page, CAT)
+    greedy = Translator.load("fr-en-transformer").translate(CAT, source="fr", target="en", beam=1)
+    assert shown_text(page) == greedy.text
+    expect(page.locator("#result .n-best")).to_have_count(0)
+
+
+def test_drawing_at_random_has_settings_of_its_own(page: Page) -> None:
+    page.get_by_role("button", name="Decoding settings").click()
+    expect(page.locator("#seed")).to_be_hidden()
+    page.locator("#sample input").check()
+    expect(page.locator("#seed")).to_be_visible()
+    expect(page.locator("#beam")).to_be_hidden()
+    page.locator("#seed input").fill("7")
+    translate(page, CAT)
+    drawn = Translator.load("fr-en-transformer").translate(
+        CAT, source="fr", target="en", n_best=3, sample=SamplingConfig(seed=7)
+    )
+    assert shown_text(page) == drawn.text
+
+
 # --- Attention --------------------------------------------------------------------------------
 
 
@@ -207,6 +234,19 @@ def test_layer_head_pieces_and_reading_can_be_chosen(page: Page, artefacts: Path
     shown = wait_for_chart(page, "heatmap", "gd.layout.yaxis.ticktext[0] === '&lt;s&gt;'")
     assert len(shown["y"]["ticktext"]) == len(document.target.pieces)
     page.screenshot(path=artefacts / "attention-pieces.png", full_page=True)
+
+
+def test_chart_can_be_saved_as_a_drawing(page: Page, tmp_path: Path) -> None:
+    translate(page, "Le chat <b>dort</b>.")
+    wait_for_chart(page, "heatmap", "gd.data[0].z")
+    with page.expect_download() as download:
+        page.locator("#heatmap").get_by_role("button", name="Save as SVG").click()
+    path = tmp_path / "map.svg"
+    download.value.save_as(path)
+    drawing = ElementTree.parse(path)
+    texts = [node.text for node in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    assert "chat" in texts
+    assert "</s>" in texts
 
 
 def test_charts_have_tables(page: Page) -> None:

@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from starlette.testclient import TestClient
 
 from seq2seq.catalogue import FOLDER_VARIABLE
 from seq2seq.ui.panel import panel, static_files
-from seq2seq.ui.server import MAX_BODY_BYTES, build, launch_options
+from seq2seq.ui.server import MAX_BODY_BYTES, build, launch_options, serve
 from seq2seq.ui.service import Service
 
 
@@ -60,6 +61,30 @@ def test_nothing_is_reported_to_anybody() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=bare, check=True
     )
     assert found.stdout.split() == ["False", "1", "False"]
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "http", "²"])
+def test_wrong_ports_get_one_line(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        serve(gr.Blocks(analytics_enabled=False), Service(), [f"--port={port}"])
+    assert caught.value.code == 2
+    assert "is not a port" in capsys.readouterr().err
+
+
+def test_a_port_in_use_gets_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    service = Service()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        status = serve(build(service), service, ["--host=127.0.0.1", f"--port={port}"])
+    assert status == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert str(port) in lines[0]
 
 
 def test_errors_stay_on_the_server() -> None:

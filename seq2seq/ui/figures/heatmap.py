@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 START = "<s>"
-_ROW, _COLUMN = 30, 30
+_ROW, _COLUMN = 30, 26
 
 
 @dataclass(frozen=True)
