@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Encoding", "Piece", "TextPipeline", "TextError", "Word"]
+__all__ = ["Encoding", "Piece", "TextError", "TextPipeline", "Word"]
 
 
 class TextError(ValueError):
@@ -108,9 +108,9 @@ class TextPipeline(Protocol):
     def encode(self, text: str, *, language: str, target_language: str | None = None) -> Encoding:
         """Encode a source sentence, end-of-sentence included.
 
-        Any string is accepted: control characters, emoji and unknown scripts become pieces
-        that :meth:`decode` turns back into the same characters. An empty or blank text gives
-        an encoding whose only piece is end-of-sentence.
+        Any string is accepted: emoji and unknown scripts become pieces that :meth:`decode` turns
+        back into the same characters; control characters and lone surrogates are left out. An
+        empty or blank text gives an encoding whose only piece is end-of-sentence.
         """
 
     def encode_prefix(self, text: str, *, language: str, complete: bool = False) -> tuple[int, ...]:

@@ -37,7 +37,7 @@ def experiment(model: dict[str, Any] = TRANSFORMER, **training: Any) -> Experime
             "model": model,
             "training": {
                 "batch_tokens": 256, "learning_rate": 0.005, "warmup_steps": 20, "max_steps": 24,
-                "validate_every": 6, "validation_sentences": 30, "precision": "fp32",
+                "validate_every": 6, "validation_sentences": 40, "precision": "fp32",
                 "label_smoothing": 0.0, **training,
             },
         }
@@ -83,7 +83,8 @@ def test_learns_and_leaves_everything_behind(run: Path, model: dict[str, Any]) -
     assert last["dev_bleu"] > 20
     assert [record["step"] for record in progress.curve] == [40, 80, 120, 160]
     average = json.loads((run / "average.json").read_text())
-    assert average["dev_bleu"] >= last["dev_bleu"] - 5
+    best = max(record["dev_bleu"] for record in progress.curve)
+    assert average["dev_bleu"] >= best - 1e-6  # the best alone is among the candidates
     weights = load_file(run / "model.safetensors")
     assert all(torch.isfinite(tensor).all() for tensor in weights.values())
     assert len(list((run / "best").glob("*.safetensors"))) == 3
