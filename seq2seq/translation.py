@@ -258,7 +258,8 @@ def _from_plain(hint: Any, value: Any) -> Any:
         if unknown := set(value) - names:
             raise ValueError(f"unknown key {min(unknown)!r}")
         hints = get_type_hints(hint)
-        return hint(**{key: _from_plain(hints[key], item) for key, item in value.items()})
+        values = {key: _from_plain(hints[key], item) for key, item in value.items()}
+        return hint(**values)  # type: ignore[operator]
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint):

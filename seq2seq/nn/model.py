@@ -193,7 +193,5 @@ def build_model(config: ModelConfig) -> AnyModel:
         builder = _Registry.builders[config.architecture]
     except KeyError:
         known = ", ".join(sorted(_Registry.builders))
-        raise ConfigError(
-            f"architecture {config.architecture!r} is not one of {known}"
-        ) from None
+        raise ConfigError(f"architecture {config.architecture!r} is not one of {known}") from None
     return builder(config)

@@ -7,6 +7,7 @@ the gradients are finished in the same pass, while the rows are still in the cac
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +54,8 @@ def output_loss(
         chunk: rows at a time.
     """
     zero = hidden.new_zeros(0) if bias is None else bias
-    loss, nll, correct = _OutputLoss.apply(hidden, weight, zero, targets, smoothing, chunk)
+    apply: Callable[..., tuple[Tensor, Tensor, Tensor]] = _OutputLoss.apply
+    loss, nll, correct = apply(hidden, weight, zero, targets, smoothing, chunk)
     return LossSums(loss=loss, nll=nll, correct=correct)
 
 
