@@ -1,0 +1,81 @@
+"""Imports run one way, and heavy libraries stay where they belong."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "seq2seq"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of every import in a file, lazy ones included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def touches(path: Path, *prefixes: str) -> set[str]:
+    return {n for n in imports(path) if any(n == p or n.startswith(p + ".") for p in prefixes)}
+
+
+FORBIDDEN = {
+    "seq2seq.text": ("torch", "seq2seq.nn", "seq2seq.decoding", "seq2seq.checkpoint"),
+    "seq2seq.nn": ("seq2seq.text", "seq2seq.decoding", "seq2seq.checkpoint", "seq2seq.training"),
+    "seq2seq.decoding": (
+        "seq2seq.text", "seq2seq.nn.transformer", "seq2seq.nn.recurrent", "seq2seq.checkpoint",
+        "seq2seq.translation", "seq2seq.training",
+    ),
+    "seq2seq.translation": ("torch", "seq2seq.nn", "seq2seq.checkpoint", "seq2seq.translator"),
+    "seq2seq.checkpoint": ("seq2seq.translator", "seq2seq.decoding", "seq2seq.translation"),
+    "seq2seq.ui": ("torch", "seq2seq.nn", "seq2seq.training"),
+    "seq2seq.ui.figures": ("gradio", "seq2seq.translator", "seq2seq.checkpoint", "seq2seq.pool"),
+    "seq2seq.evaluation": ("seq2seq.translator", "seq2seq.nn", "seq2seq.training"),
+    "seq2seq.training": ("seq2seq.translator", "seq2seq.ui", "sacremoses", "gradio", "plotly"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("part", FORBIDDEN)
+def test_part_imports_nothing_from_above(part: str) -> None:
+    members = [p for p in MODULES if f"{name_of(p)}.".startswith(f"{part}.")]
+    assert members
+    for path in members:
+        assert not touches(path, *FORBIDDEN[part]), name_of(path)
+
+
+def test_gradio_and_plotly_stay_in_the_interface() -> None:
+    for path in MODULES:
+        if "ui" not in path.relative_to(PACKAGE).parts:
+            assert not touches(path, "gradio", "plotly"), name_of(path)
+
+
+def test_training_and_evaluation_are_used_by_the_command_line_alone() -> None:
+    for path in MODULES:
+        inside = path.relative_to(PACKAGE).parts[0]
+        if inside not in ("training", "evaluation", "commands.py"):
+            assert not touches(path, "seq2seq.training", "seq2seq.evaluation"), name_of(path)
+
+
+def test_search_never_asks_which_model_it_holds() -> None:
+    for path in (PACKAGE / "decoding").glob("*.py"):
+        assert "isinstance(model" not in path.read_text(encoding="utf-8"), name_of(path)
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = "import seq2seq, sys; print(*sorted({'torch', 'gradio', 'plotly'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
