@@ -14,21 +14,46 @@
     return node;
   };
 
-  const panel = (element, props, watch, draw) => {
+  const panel = (element, props, watch, draw, read = () => props.value) => {
     const root = element.querySelector(".panel");
-    const redraw = () => draw(root, props.value);
+    const redraw = () => draw(root, read());
     redraw();
     watch("value", redraw);
+  };
+
+  // gradio copies and compares the values of all its components whenever anything happens, which
+  // freezes the page when some are large. A panel with large values takes each out as soon as it
+  // comes and leaves a receipt in its place.
+  const kept = new Map();
+  let issued = 0;
+
+  const held = (value) => (value && value.receipt ? kept.get(value.receipt) : value);
+
+  const taking = (props) => {
+    let receipt = 0;
+    return () => {
+      const value = props.value;
+      if (value && value.receipt) return held(value);
+      kept.delete(receipt);
+      if (value) {
+        receipt = ++issued;
+        kept.set(receipt, value);
+        props.value = { receipt };
+      }
+      return value;
+    };
   };
 
   const isDark = () => document.body.classList.contains("dark");
 
   // One observer for all charts: the page's colours changed.
   const charts = new Set();
-  new MutationObserver(() => charts.forEach((chart) => chart.paint(true))).observe(document.body, {
-    attributes: true,
-    attributeFilter: ["class"],
-  });
+  let dark = isDark();
+  new MutationObserver(() => {
+    if (dark === isDark()) return;
+    dark = isDark();
+    charts.forEach((chart) => chart.paint(true));
+  }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 
   // --- Tables -------------------------------------------------------------------------------
 
@@ -189,8 +214,10 @@
   };
 
   // value: {figure, table, message, note}
-  const plot = (element, props, watch) =>
-    panel(element, props, watch, (root, value) => showChart(root, value || {}));
+  const plot = (element, props, watch) => {
+    const draw = (root, value) => showChart(root, value || { message: root.dataset.placeholder });
+    panel(element, props, watch, draw, taking(props));
+  };
 
   // --- Step by step -------------------------------------------------------------------------
 
@@ -204,9 +231,10 @@
       const index = Math.min(stepping.step, figures.length - 1);
       showChart(root, { figure: figures[index], table: tables[index], message, note });
     };
-    panel(element, props, watch, draw);
+    const read = taking(props);
+    panel(element, props, watch, draw, read);
     const root = element.querySelector(".panel");
-    window.addEventListener(STEP, () => root.isConnected && draw(root, props.value));
+    window.addEventListener(STEP, () => root.isConnected && draw(root, read()));
   };
 
   const playerParts = (root, on) => {
@@ -274,8 +302,8 @@
 
     parts.slider.addEventListener("input", () => (pause(), go(Number(parts.slider.value))));
 
-    const draw = () => {
-      const { steps: given = [], message = "" } = props.value || {};
+    const draw = (_, value) => {
+      const { steps: given = [], message = "" } = value || { message: root.dataset.placeholder };
       pause();
       steps = given;
       parts.message.textContent = message;
@@ -284,8 +312,7 @@
       parts.slider.max = Math.max(0, steps.length - 1);
       go(0);
     };
-    draw();
-    watch("value", draw);
+    panel(element, props, watch, draw, taking(props));
   };
 
   // --- The translation ----------------------------------------------------------------------
@@ -347,8 +374,8 @@
     });
 
   // value: {json: the Translation document as text}
-  const download = (element, props, watch) =>
-    panel(element, props, watch, (root, value) => {
+  const download = (element, props, watch) => {
+    const draw = (root, value) => {
       const node = button(root.dataset.label, () => {
         const link = make("a");
         link.href = URL.createObjectURL(new Blob([value.json], { type: "application/json" }));
@@ -358,13 +385,15 @@
       });
       node.disabled = !value;
       root.replaceChildren(node);
-    });
+    };
+    panel(element, props, watch, draw, taking(props));
+  };
 
   // A document without one of its large parts, for a request that does not need it; what is
   // still larger than the server takes is not sent.
   const without = (value, key) => {
     if (!value) return null;
-    const document = JSON.parse(value.json);
+    const document = JSON.parse(held(value).json);
     document[key] = null;
     const json = JSON.stringify(document);
     return json.length < 5e6 ? { json } : { too_large: true };

@@ -130,6 +130,25 @@ def test_words_appear_while_the_model_still_works(page: Page) -> None:
     assert states[-1][0] is False
 
 
+def test_charts_on_the_page_do_not_slow_it_down(page: Page) -> None:
+    """gradio clones the values of its components at every event, so none may stay large."""
+    for name in ("Step by step", "Beam tree", "Attention"):
+        tab(page, name)
+    translate(page, CAT)
+    wait_for_chart(page, "heatmap", "gd.data[0].z")
+    page.evaluate(
+        """() => { const clone = window.structuredClone; window.largest = 0;
+        window.structuredClone = (value, ...rest) => {
+          window.largest = Math.max(window.largest, JSON.stringify(value)?.length || 0);
+          return clone(value, ...rest);
+        }; }"""
+    )
+    page.locator("#text textarea").fill("")
+    page.locator("#go").click()  # an answer that leaves the charts alone
+    expect(page.locator("#status .panel")).to_contain_text("nothing to translate")
+    assert 0 < page.evaluate("window.largest") < 20_000
+
+
 def test_other_model_other_translation_document(page: Page) -> None:
     page.locator("#model input").click()
     page.get_by_role("option", name="fr-en-gru-additive").click()
