@@ -162,7 +162,7 @@
     target.setAttribute("role", "img");
     target.setAttribute("aria-label", label);
     let figure = null;
-    let width = 0;
+    let width = 0; // of what is drawn; 0 when it has to be drawn anew
     let revision = 0;
     const self = {
       nodes: [holder, tools],
@@ -174,10 +174,11 @@
         self.paint(true);
       },
       paint(force, reset = false) {
+        if (force) width = 0; // and stays so until it can be seen
         if (!figure || !holder.clientWidth) return;
         const { min_width: least, max_width: most } = figure.layout.meta;
         const wanted = Math.max(Math.min(Math.floor(holder.clientWidth), most || Infinity), least);
-        if (!force && wanted === width) return;
+        if (wanted === width) return;
         width = wanted;
         revision += reset ? 1 : 0;
         target.style.height = `${figure.layout.height}px`;

@@ -352,6 +352,25 @@ def test_beam_tree_draws_the_search(page: Page, artefacts: Path) -> None:
     assert chart(page, "tree")["x"]["range"] == pytest.approx(before)
 
 
+def test_charts_in_other_tabs_follow_the_next_translation(page: Page) -> None:
+    """What is drawn anew while it is hidden must not show the sentence before."""
+    names = {"Attention": "heatmap", "Step by step": "candidates", "Beam tree": "tree"}
+    translate(page, CAT)
+    for name, elem_id in names.items():
+        tab(page, name)
+        wait_for_chart(page, elem_id, "gd.data[0]")
+    tab(page, "Attention")
+    text = "Où est la gare ?"
+    translate(page, text)
+    document = expected(text)
+    tab(page, "Beam tree")
+    longest = max(step.position for step in document.trace.steps) + 1
+    wait_for_chart(page, "tree", f"gd.layout.xaxis.tickvals.length === {longest}")
+    tab(page, "Step by step")
+    first = document.source.words[0].text
+    wait_for_chart(page, "attention-step", f"gd.layout.xaxis.ticktext[0] === '{first}'")
+
+
 # --- Odd input --------------------------------------------------------------------------------
 
 
