@@ -371,8 +371,15 @@
       const { kind = "idle", text = "" } = value || {};
       root.className = `panel status ${kind}`;
       root.textContent = text;
-      document.body.classList.toggle("explorer-busy", kind === "busy");
     });
+
+  // What the page says by itself: values of the status and of the button that stops.
+  const say = (kind, text, stoppable) => [{ kind, text }, { __type__: "update", interactive: stoppable }];
+  const isBusy = (now) => Boolean(now) && now.kind === "busy";
+  const begin = (now, [waiting, still]) => say("busy", isBusy(now) ? still : waiting, true);
+  const stop = (now, text) => say("stopping", text, false);
+  // gradio calls a stopped translation failed, too.
+  const refused = (now, text) => (isBusy(now) ? say("error", text, false) : say(now?.kind, now?.text, false));
 
   // value: {json: the Translation document as text}
   const download = (element, props, watch) => {
@@ -400,5 +407,11 @@
     return json.length < 5e6 ? { json } : { too_large: true };
   };
 
-  window.Explorer = { download, frames, player, plot, result, status, without };
+  // Many people press Ctrl+Enter; the text box only knows Enter.
+  document.addEventListener("keydown", (event) => {
+    const wanted = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+    if (wanted && event.target.closest("#text")) document.querySelector("#go").click();
+  });
+
+  window.Explorer = { begin, download, frames, player, plot, refused, result, status, stop, without };
 })();

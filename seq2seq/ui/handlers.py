@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, get_args
 
 import gradio as gr
 
 from seq2seq.config import SamplingConfig
 from seq2seq.translation import Translation, TranslationError
 from seq2seq.ui import views, wording
-from seq2seq.ui.figures.heatmap import AttentionView
+from seq2seq.ui.figures.heatmap import AttentionView, Reading, Unit
 from seq2seq.ui.figures.tree import Pruned
 from seq2seq.ui.layout import AVERAGE, Form, Page, components, direction_choices, samples
 from seq2seq.ui.service import MAX_SENT, Request, Service, TooSlowError
+from seq2seq.ui.settings import SETTINGS
 
 __all__ = ["Handlers", "connect"]
 
@@ -26,6 +28,11 @@ Update = dict[Any, Any]
 # A request must stay below the server's limit to get a sentence as its answer; the box keeps all.
 _SEND_TEXT = f"(text, ...rest) => [(text || '').slice(0, {MAX_SENT}), ...rest]"
 _SEND_ATTENTION = "(value, ...rest) => [Explorer.without(value, 'trace'), ...rest]"
+_BEGIN = (
+    f"(now) => Explorer.begin(now, {json.dumps([wording.WAITING_FOR_MODEL, wording.STILL_BUSY])})"
+)
+_STOP = f"(now) => Explorer.stop(now, {json.dumps(wording.STOPPING)})"
+_REFUSED = f"(now) => Explorer.refused(now, {json.dumps(wording.REFUSED)})"
 _SEND_TRACE = "(value, ...rest) => [Explorer.without(value, 'attention'), ...rest]"
 
 
@@ -37,27 +44,34 @@ def connect(page: Page, service: Service) -> None:
     _connect_form(page, handlers)
 
 
+# gradio would check values against what this server remembers of the page, which is nothing after
+# a restart or a long sleep, and answer with "Error". The handlers check them and answer in words.
+_EVENT: dict[str, Any] = {
+    "preprocess": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
+
+
 def _connect_translation(page: Page, handlers: Handlers) -> None:
     cleared = [page.document, *components(page.charts)]
+    go = [page.go.click, page.form.text.submit]
+    told = [page.status, page.stop]
+    # What the page says by itself, before the server takes its turn and if it never does.
+    gr.on(go, None, [page.status], told, js=_BEGIN, **_EVENT)
+    gr.on(page.stop.click, None, [page.status], told, js=_STOP, **_EVENT)
     running = gr.on(
-        [page.go.click, page.form.text.submit],
+        go,
         handlers.translate,
         [*components(page.form), *components(page.views)],
-        [page.status, page.stop, page.result, *cleared, page.views.layer, page.views.head],
+        [*told, page.result, *cleared, page.views.layer, page.views.head],
         js=_SEND_TEXT,
         trigger_mode="once",
-        show_progress="hidden",
         concurrency_limit=2,
-        api_visibility="private",
+        **_EVENT,
     )
-    page.stop.click(
-        handlers.stopped,
-        None,
-        [page.status, page.stop, *cleared],
-        cancels=[running],
-        show_progress="hidden",
-        api_visibility="private",
-    )
+    running.failure(None, [page.status], told, js=_REFUSED, **_EVENT)
+    page.stop.click(handlers.stopped, None, [*told, *cleared], cancels=[running], **_EVENT)
 
 
 def _connect_views(page: Page, handlers: Handlers) -> None:
@@ -69,8 +83,7 @@ def _connect_views(page: Page, handlers: Handlers) -> None:
         [charts.heatmap, charts.attention],
         js=_SEND_ATTENTION,
         trigger_mode="always_last",
-        show_progress="hidden",
-        api_visibility="private",
+        **_EVENT,
     )
     chosen.pruned.input(
         handlers.tree,
@@ -78,38 +91,37 @@ def _connect_views(page: Page, handlers: Handlers) -> None:
         [charts.tree],
         js=_SEND_TRACE,
         trigger_mode="always_last",
-        show_progress="hidden",
-        api_visibility="private",
+        **_EVENT,
     )
 
 
 def _connect_form(page: Page, handlers: Handlers) -> None:
     form = page.form
-    for event, handler, source, outputs in (
-        (
-            form.model.input,
-            handlers.model,
-            form.model,
-            [
-                page.model_line,
-                form.direction,
-                form.beam,
-                form.length_penalty,
-                page.examples,
-                page.views.layer,
-                page.views.head,
-            ],
-        ),
-        (form.direction.input, handlers.direction, form.direction, [page.examples]),
-        (
-            form.sample.input,
-            handlers.sampling,
-            form.sample,
-            [form.beam, form.length_penalty, form.temperature, form.top_k, form.top_p, form.seed],
-        ),
-        (page.examples.click, handlers.example, page.examples, [form.text]),
-    ):
-        event(handler, source, outputs, show_progress="hidden", api_visibility="private")
+    # Not ``input``: a dropdown has that event also when the Tab key passes it.
+    form.model.change(
+        handlers.model,
+        form.model,
+        [
+            page.model_line,
+            form.direction,
+            form.beam,
+            form.length_penalty,
+            page.examples,
+            page.views.layer,
+            page.views.head,
+        ],
+        **_EVENT,
+    )
+    form.direction.change(handlers.direction, form.direction, [page.examples], **_EVENT)
+    form.sample.input(
+        handlers.sampling,
+        form.sample,
+        [form.beam, form.length_penalty, form.temperature, form.top_k, form.top_p, form.seed],
+        **_EVENT,
+    )
+    # The sample itself and not its number, which only preprocessing knows.
+    sample = _EVENT | {"preprocess": True}
+    page.examples.click(handlers.example, page.examples, [form.text], **sample)
 
 
 @dataclass(frozen=True)
@@ -131,13 +143,14 @@ class Handlers:
             values: of the form's components, then of the views', in the order of their fields.
         """
         page = self.page
-        form, chosen = values[: len(fields(Form))], values[len(fields(Form)) :]
+        count = len(fields(Form))
+        form, chosen = values[:count], _read_views(*values[count:])
         yield {page.status: _status("busy", wording.BUSY), page.stop: gr.Button(interactive=True)}
         begun = False
         try:
             for translation in self.service.translate(_request(*form)):
                 begun = True
-                yield self._show(translation, *chosen)
+                yield self._show(translation, chosen)
         except (ValueError, TooSlowError) as error:
             yield self._ended("error", str(error), clear=begun)
         except Exception:
@@ -148,37 +161,38 @@ class Handlers:
         """The person stopped the translation: what was drawn before belongs to another one."""
         return self._ended("idle", wording.STOPPED, clear=True)
 
-    def attention(self, document: Any, layer: int, head: int, unit: Any, reading: Any) -> Update:
+    def attention(self, document: Any, *chosen: Any) -> Update:
         """Draw the attention anew from the document that the page holds."""
         charts = self.page.charts
         if document is None:
             return {charts.heatmap: None}
         try:
             translation = views.read_document(document)
-            view = _view(translation, layer, head, unit, reading)
-            return {
-                charts.heatmap: views.heatmap_view(translation, view),
-                charts.attention: views.attention_steps_view(translation, view),
-            }
-        except ValueError as error:
+        except TranslationError as error:
             return {charts.heatmap: {"message": str(error)}}
+        view = _view(translation, _read_views(*chosen))
+        return {
+            charts.heatmap: views.heatmap_view(translation, view),
+            charts.attention: views.attention_steps_view(translation, view),
+        }
 
-    def tree(self, document: Any, pruned: Pruned) -> Update:
+    def tree(self, document: Any, pruned: Any) -> Update:
         """Draw the tree anew from the document that the page holds."""
         tree = self.page.charts.tree
         if document is None:
             return {tree: None}
         try:
-            return {tree: views.tree_view(views.read_document(document), pruned=pruned)}
+            translation = views.read_document(document)
         except TranslationError as error:
             return {tree: {"message": str(error)}}
+        return {tree: views.tree_view(translation, pruned=_one_of(Pruned, pruned, "near"))}
 
-    def model(self, name: str) -> Update:
+    def model(self, name: Any) -> Update:
         """Another model: its line, directions, tuned settings and examples."""
         page = self.page
-        model = self.service.models.get(name)
+        model = self.service.models.get(name) if isinstance(name, str) else None
         if model is None:
-            return {page.model_line: _status("error", f"There is no model “{name[:80]}”.")}
+            return {page.model_line: _status("error", f"There is no model “{str(name)[:80]}”.")}
         choices = direction_choices(model)
         return {
             page.model_line: _status("idle", model.line),
@@ -186,18 +200,19 @@ class Handlers:
             page.form.beam: model.search.beam,
             page.form.length_penalty: model.search.length_penalty,
             page.examples: gr.Dataset(samples=samples(model.directions[0][0])),
-            # What was chosen for another model means nothing for this one.
-            page.views.layer: gr.Radio(choices=[], value=None, visible=False),
-            page.views.head: gr.Radio(choices=[], value=None, visible=False),
+            # What was chosen for another model means nothing for this one. The choices stay: they
+            # belong to the map on the page until there is another.
+            page.views.layer: gr.Radio(value=None),
+            page.views.head: gr.Radio(value=None),
         }
 
-    def direction(self, direction: str) -> Update:
+    def direction(self, direction: Any) -> Update:
         """Another direction: examples in its source language."""
-        return {self.page.examples: gr.Dataset(samples=samples(direction.partition("-")[0]))}
+        return {self.page.examples: gr.Dataset(samples=samples(str(direction).partition("-")[0]))}
 
-    def sampling(self, on: bool) -> Update:
+    def sampling(self, chosen: Any) -> Update:
         """Show the settings of sampling, or those of the search."""
-        form = self.page.form
+        form, on = self.page.form, chosen is True
         searching = (form.beam, form.length_penalty)
         drawing = (form.temperature, form.top_k, form.top_p, form.seed)
         return {
@@ -211,24 +226,19 @@ class Handlers:
 
     # --- Parts --------------------------------------------------------------------------------
 
-    def _show(
-        self,
-        translation: Translation,
-        layer: int | None,
-        head: int | None,
-        unit: Any,
-        reading: Any,
-        pruned: Pruned,
-    ) -> Update:
+    def _show(self, translation: Translation, chosen: Chosen) -> Update:
         page, charts = self.page, self.page.charts
         if not translation.complete:
             return {page.result: views.result_view(translation)}
         attention = translation.attention
         layers, heads = (attention.layers, attention.heads) if attention else ((), ())
-        layer = _choose(layers, layer, attention.layer if attention else None)
-        head = _choose(heads, head, attention.head if attention else None)
+        chosen = replace(
+            chosen,
+            layer=_choose(layers, chosen.layer, attention.layer if attention else None),
+            head=_choose(heads, chosen.head, attention.head if attention else None),
+        )
         done = wording.DONE.format(milliseconds=1000 * translation.timing.total)
-        view = _view(translation, layer, head, unit, reading)
+        view = _view(translation, chosen)
         return {
             page.status: _status("done", done),
             page.stop: gr.Button(interactive=False),
@@ -238,9 +248,9 @@ class Handlers:
             charts.player: views.player_view(translation),
             charts.candidates: views.candidates_view(translation),
             charts.attention: views.attention_steps_view(translation, view),
-            charts.tree: views.tree_view(translation, pruned=pruned),
-            page.views.layer: _choice(layers, layer),
-            page.views.head: _choice(heads, head),
+            charts.tree: views.tree_view(translation, pruned=chosen.pruned),
+            page.views.layer: _choice(layers, chosen.layer),
+            page.views.head: _choice(heads, chosen.head),
         }
 
     def _ended(self, kind: str, text: str, *, clear: bool) -> Update:
@@ -256,35 +266,72 @@ class Handlers:
         return update
 
 
-def _request(
-    text: str,
-    model: str | None,
-    direction: str | None,
-    beam: int,
-    length_penalty: float,
-    n_best: int,
-    max_length: int,
-    sample: bool,
-    temperature: float,
-    top_k: int,
-    top_p: float,
-    seed: int | None,
-) -> Request:
+@dataclass(frozen=True)
+class Chosen:
+    """What the page's choices for the charts say.
+
+    Attributes:
+        layer, head: index, :data:`AVERAGE`, or None while nothing was chosen.
+        unit, reading: as in :class:`AttentionView`.
+        pruned: as in :func:`seq2seq.ui.views.tree_view`.
+    """
+
+    layer: int | None
+    head: int | None
+    unit: Unit
+    reading: Reading
+    pruned: Pruned
+
+
+def _read_views(
+    layer: Any, head: Any, unit: Any = None, reading: Any = None, pruned: Any = None
+) -> Chosen:
+    """The values of the views, in their order; what makes no sense is as if not chosen."""
+    return Chosen(
+        layer=layer if type(layer) is int else None,
+        head=head if type(head) is int else None,
+        unit=_one_of(Unit, unit, "words"),
+        reading=_one_of(Reading, reading, "producing"),
+        pruned=_one_of(Pruned, pruned, "near"),
+    )
+
+
+def _one_of(kind: Any, value: Any, default: Any) -> Any:
+    """``value`` if it is one of a Literal's, or else ``default``."""
+    return value if isinstance(value, str) and value in get_args(kind) else default
+
+
+def _request(*values: Any) -> Request:
     """The values of the form, in its order, as a request.
 
     Raises:
-        ConfigError: a setting of the sampling is out of range.
+        SettingError: a number is none, or out of range.
     """
-    sampling = SamplingConfig(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed or 0)
+    form = dict(zip((field.name for field in fields(Form)), values, strict=True))
+
+    def number(name: str) -> Any:
+        return SETTINGS[name].read(form[name])
+
+    def text(name: str) -> str:
+        return form[name] if isinstance(form[name], str) else ""
+
+    sampling = None
+    if form["sample"] is True:
+        sampling = SamplingConfig(
+            temperature=number("temperature"),
+            top_k=number("top_k"),
+            top_p=number("top_p"),
+            seed=number("seed"),
+        )
     return Request(
-        text=text,
-        model=model or "",
-        direction=direction or "",
-        beam=beam,
-        length_penalty=length_penalty,
-        n_best=n_best,
-        max_length=max_length,
-        sampling=sampling if sample else None,
+        text=text("text"),
+        model=text("model"),
+        direction=text("direction"),
+        beam=number("beam"),
+        length_penalty=number("length_penalty"),
+        n_best=number("n_best"),
+        max_length=number("max_length"),
+        sampling=sampling,
     )
 
 
@@ -295,24 +342,22 @@ def _choose(names: tuple[str, ...], chosen: int | None, first: int | None) -> in
     return AVERAGE if first is None else first
 
 
-def _choice(names: tuple[str, ...], value: int) -> gr.Radio:
+def _choice(names: tuple[str, ...], value: int | None) -> gr.Radio:
     choices = [("average", AVERAGE), *((name, index) for index, name in enumerate(names))]
     # One layer alone is its own average: there is nothing to choose.
     return gr.Radio(choices=choices, value=value, visible=len(names) > 1)
 
 
-def _view(
-    translation: Translation, layer: int | None, head: int | None, unit: Any, reading: Any
-) -> AttentionView:
+def _view(translation: Translation, chosen: Chosen) -> AttentionView:
     """The view that is asked for; a choice left over from another model falls back to the mean."""
     attention = translation.attention
     layers = len(attention.layers) if attention else 0
     heads = len(attention.heads) if attention else 0
     return AttentionView(
-        layer=layer if layer is not None and 0 <= layer < layers else None,
-        head=head if head is not None and 0 <= head < heads else None,
-        unit=unit,
-        reading=reading,
+        layer=chosen.layer if chosen.layer in range(layers) else None,
+        head=chosen.head if chosen.head in range(heads) else None,
+        unit=chosen.unit,
+        reading=chosen.reading,
     )
 
 

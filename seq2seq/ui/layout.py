@@ -12,6 +12,7 @@ from seq2seq.config import SearchConfig
 from seq2seq.ui import wording
 from seq2seq.ui.panel import ASSETS, panel
 from seq2seq.ui.service import MAX_CHARACTERS, Model
+from seq2seq.ui.settings import SETTINGS
 
 __all__ = [
     "AVERAGE",
@@ -184,48 +185,39 @@ def _decoding(
 ) -> Form:
     """The form, completed by the settings that most people leave alone."""
 
-    def slider(
-        elem_id: str,
-        label: str,
-        value: float,
-        bounds: tuple[float, float],
-        *,
-        step: float = 1,
-        info: str | None = None,
-        visible: bool = True,
-    ) -> gr.Slider:
-        low, high = bounds
+    def slider(name: str, value: float, *, visible: bool = True) -> gr.Slider:
+        setting = SETTINGS[name]
         return gr.Slider(
-            low, high, value, step=step, label=label, info=info, visible=visible, elem_id=elem_id
+            setting.low,
+            setting.high,
+            value,
+            step=setting.step,
+            label=setting.label,
+            info=setting.info,
+            visible=visible,
+            elem_id=name.replace("_", "-"),
         )
 
     return Form(
         text,
         model,
         direction,
-        slider("beam", "Beam", search.beam, (1, 20), info="1 is greedy"),
-        slider(
-            "length-penalty",
-            "Length penalty",
-            search.length_penalty,
-            (0, 2),
-            step=0.05,
-            info="0 prefers short translations",
-        ),
-        slider(
-            "n-best",
-            "Translations to list",
-            3,
-            (1, 20),
-            info="a search finds at most as many as its beam is wide",
-        ),
-        slider("max-length", "Longest output, in pieces", 0, (0, 200), info="0: by source length"),
+        slider("beam", search.beam),
+        slider("length_penalty", search.length_penalty),
+        slider("n_best", 3),
+        slider("max_length", 0),
         gr.Checkbox(False, label="Draw at random instead of searching", elem_id="sample"),
-        slider("temperature", "Temperature", 1, (0.1, 2), step=0.1, visible=False),
-        slider("top-k", "Top k (0: all)", 0, (0, 100), visible=False),
-        slider("top-p", "Top p", 1, (0.1, 1), step=0.05, visible=False),
+        slider("temperature", 1, visible=False),
+        slider("top_k", 0, visible=False),
+        slider("top_p", 1, visible=False),
         gr.Number(
-            0, label="Seed", precision=0, minimum=0, maximum=2**31, visible=False, elem_id="seed"
+            0,
+            label=SETTINGS["seed"].label,
+            precision=0,
+            minimum=SETTINGS["seed"].low,
+            maximum=SETTINGS["seed"].high,
+            visible=False,
+            elem_id="seed",
         ),
     )
 
@@ -246,10 +238,20 @@ def _tabs() -> tuple[Views, Charts]:
                     "producing",
                     "reading",
                 )
-            heatmap = panel("plot", elem_id="heatmap", label="Attention heatmap")
+            heatmap = panel(
+                "plot",
+                elem_id="heatmap",
+                label="Attention heatmap",
+                placeholder=wording.WAITING,
+            )
         with gr.Tab("Step by step", elem_id="tab-steps"):
             _help(wording.HELP_STEPS)
-            player = panel("player", elem_id="player", label="Steps of the decoder")
+            player = panel(
+                "player",
+                elem_id="player",
+                label="Steps of the decoder",
+                placeholder=wording.WAITING,
+            )
             with gr.Row(elem_classes="pair"):
                 with gr.Column(min_width=240):
                     candidates = panel("frames", elem_id="candidates", label="Candidates")
@@ -264,7 +266,7 @@ def _tabs() -> tuple[Views, Charts]:
                     "near",
                     "pruned",
                 )
-            tree = panel("plot", elem_id="tree", label="Beam tree")
+            tree = panel("plot", elem_id="tree", label="Beam tree", placeholder=wording.WAITING)
     views = Views(layer, head, unit, reading, pruned)
     return views, Charts(heatmap, player, candidates, attention, tree)
 

@@ -42,6 +42,7 @@ def launch_options() -> dict[str, Any]:
         "favicon_path": ASSETS / "favicon.svg",
         "footer_links": [],
         "run_history": False,
+        "enable_monitoring": False,
         "show_error": False,
         "ssr_mode": False,
         "share": False,

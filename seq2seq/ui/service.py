@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import unicodedata
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -160,7 +161,7 @@ class Service:
 
     def _check(self, request: Request) -> tuple[str, str]:
         """The direction of a request that can be tried."""
-        if not request.text.strip():
+        if all(_unseen(character) for character in request.text):
             raise RequestError(wording.EMPTY)
         if len(request.text) > MAX_CHARACTERS:
             count = f"{len(request.text):,}" + (" or more" if len(request.text) >= MAX_SENT else "")
@@ -183,3 +184,8 @@ class Service:
         except Exception:
             # Whoever asks for the model will get the reason as an answer.
             _log.exception("the first model could not be loaded in advance")
+
+
+def _unseen(character: str) -> bool:
+    """A space, a control or format character: nothing that could be translated."""
+    return unicodedata.category(character) in ("Cc", "Cf", "Zs", "Zl", "Zp")

@@ -18,13 +18,19 @@ __all__ = [
     "NO_ATTENTION",
     "NO_MODELS",
     "NO_TRACE",
+    "NUMBER",
     "PLACEHOLDER",
+    "REFUSED",
+    "STILL_BUSY",
     "STOPPED",
+    "STOPPING",
     "TITLE",
     "TOO_LONG",
     "TOO_SLOW",
     "TREE_NOTE",
     "WAITING",
+    "WAITING_FOR_MODEL",
+    "WHOLE_NUMBER",
     "direction_name",
     "language_name",
 ]
@@ -42,11 +48,17 @@ TOO_LONG = (
     "The text has {count} characters; the limit is {limit:,}. Nothing was cut: your text is "
     "still in the box, please shorten it."
 )
+WAITING_FOR_MODEL = "Waiting for the model …"
 BUSY = "Translating …"
+STILL_BUSY = "Still translating the sentence before: wait for it, or press Stop."
+STOPPING = "Stopping …"
+REFUSED = "The server did not take this sentence. It is still in the box: please try again."
 DONE = "Translated in {milliseconds:.0f} ms."
-STOPPED = "Stopped. The translation above is unfinished."
-TOO_SLOW = "Stopped after {seconds:.0f} seconds. The translation above is unfinished."
+STOPPED = "Stopped. The translation below is unfinished."
+TOO_SLOW = "Stopped after {seconds:.0f} seconds. The translation below is unfinished."
 FAILED = "Something went wrong on our side, and it has been logged. Your text is still in the box."
+WHOLE_NUMBER = "{label} has to be a whole number from {low} to {high}."
+NUMBER = "{label} has to be a number from {low} to {high}."
 NO_MODELS = "There is no model to translate with: the folder “checkpoints” holds none."
 DAMAGED = "The translation that the page sent back could not be read; please translate again."
 DOCUMENT_TOO_LARGE = (

@@ -18,6 +18,7 @@ from playwright.sync_api import Page, expect
 from seq2seq import Translation, Translator
 from seq2seq.config import SamplingConfig
 from seq2seq.translation import AttentionMap
+from seq2seq.ui import wording
 from seq2seq.ui.server import build, launch_options
 from seq2seq.ui.service import Request, Service
 
@@ -114,6 +115,25 @@ def test_button_and_example_do_the_same(page: Page) -> None:
     assert shown_text(page) == expected().text
 
 
+def test_control_and_enter_translate_too(page: Page) -> None:
+    box = page.locator("#text textarea")
+    box.fill(CAT)
+    box.press("Control+Enter")
+    expect(page.locator("#document button")).to_be_enabled(timeout=SLOW)
+    assert shown_text(page) == expected().text
+    expect(box).to_have_value(CAT)
+
+
+def test_before_the_first_translation_every_tab_says_what_to_do(page: Page) -> None:
+    for name, elem_id in (
+        ("Attention", "heatmap"),
+        ("Step by step", "player"),
+        ("Beam tree", "tree"),
+    ):
+        tab(page, name)
+        expect(page.locator(f"#{elem_id} .message")).to_have_text(wording.WAITING)
+
+
 def test_words_appear_while_the_model_still_works(page: Page) -> None:
     page.evaluate(
         """() => { window.states = [];
@@ -161,6 +181,22 @@ def test_other_model_other_translation_document(page: Page) -> None:
     np.testing.assert_allclose(z, words(document), atol=2e-3)
 
 
+def test_passing_the_model_by_keyboard_changes_nothing(page: Page) -> None:
+    translate(page, CAT)
+    page.get_by_role("button", name="Decoding settings").click()
+    beam = page.locator("#beam input[type=number]")
+    beam.fill("1")
+    beam.press("Enter")
+    page.locator("#model input").focus()
+    page.keyboard.press("Tab")  # to the direction
+    page.keyboard.press("Tab")
+    page.locator("#text textarea").fill("")
+    page.locator("#go").click()  # its answer comes after those to anything before
+    expect(page.locator("#status .panel")).to_contain_text("nothing to translate")
+    expect(beam).to_have_value("1")
+    expect(page.locator("#layer")).to_be_visible()
+
+
 def test_document_can_be_downloaded_and_read_back(page: Page, tmp_path: Path) -> None:
     translate(page, CAT)
     with page.expect_download() as download:
@@ -181,6 +217,15 @@ def test_settings_reach_the_search(page: Page) -> None:
     greedy = Translator.load("fr-en-transformer").translate(CAT, source="fr", target="en", beam=1)
     assert shown_text(page) == greedy.text
     expect(page.locator("#result .n-best")).to_have_count(0)
+
+
+def test_a_setting_that_makes_no_sense_gets_a_sentence(page: Page) -> None:
+    page.get_by_role("button", name="Decoding settings").click()
+    page.locator("#beam input[type=number]").fill("1.5")
+    page.locator("#text textarea").fill(CAT)
+    page.locator("#go").click()
+    status = page.locator("#status .panel")
+    expect(status).to_have_text("Beam has to be a whole number from 1 to 20.")
 
 
 def test_drawing_at_random_has_settings_of_its_own(page: Page) -> None:
@@ -509,6 +554,39 @@ def test_stop_ends_the_translation(
     expect(page.locator("#document button")).to_be_disabled()
     translate(page, CAT)
     assert shown_text(page) == expected().text
+
+
+def test_a_second_sentence_waits_for_the_first(
+    open_page: Callable[..., Page], gated: tuple[GatedService, str]
+) -> None:
+    service, url = gated
+    page = open_page(url=url)
+    box, status = page.locator("#text textarea"), page.locator("#status .panel")
+    box.fill(CAT)
+    box.press("Enter")
+    expect(page.locator("#result .translation .word")).not_to_have_count(0, timeout=SLOW)
+    box.fill("Où est la gare ?")
+    box.press("Enter")
+    expect(status).to_have_text(wording.STILL_BUSY)
+    expect(page.locator("#stop")).to_be_enabled()
+    service.gate.set()
+    expect(status).to_have_class(re.compile("done"), timeout=SLOW)
+    assert shown_text(page) == expected().text
+
+
+def test_a_server_that_takes_no_more_gets_a_sentence(page: Page) -> None:
+    page.evaluate(
+        """() => { const fetch = window.fetch;
+        window.fetch = (url, ...rest) => String(url).includes('queue/join')
+          ? Promise.resolve(new Response('{"detail": "Queue is full."}', {status: 503}))
+          : fetch(url, ...rest); }"""
+    )
+    page.locator("#text textarea").fill(CAT)
+    page.locator("#go").click()
+    status = page.locator("#status .panel")
+    expect(status).to_have_text(wording.REFUSED)
+    expect(status).to_have_class(re.compile("error"))
+    expect(page.locator("#stop")).to_be_disabled()
 
 
 # --- Looks ------------------------------------------------------------------------------------

@@ -55,9 +55,10 @@ def handlers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Handlers:
 
 def run(
     handlers: Handlers,
-    text: str = SENTENCE,
-    layer: int | None = None,
-    head: int | None = None,
+    text: Any = SENTENCE,
+    layer: Any = None,
+    head: Any = None,
+    views: tuple = ("words", "producing", "near"),
     **changes: Any,
 ) -> list[dict]:
     form = {
@@ -73,7 +74,7 @@ def run(
         "top_p": 1.0,
         "seed": 0,
     } | changes
-    return list(handlers.translate(text, *form.values(), layer, head, "words", "producing", "near"))
+    return list(handlers.translate(text, *form.values(), layer, head, *views))
 
 
 def test_translation_streams_and_then_fills_every_chart(handlers: Handlers) -> None:
@@ -115,6 +116,27 @@ def test_a_layer_that_was_chosen_stays_chosen(handlers: Handlers) -> None:
     assert (odd[page.views.layer].value, odd[page.views.head].value) == (AVERAGE, AVERAGE)
 
 
+def test_choices_that_make_no_sense_are_as_if_not_chosen(handlers: Handlers) -> None:
+    page = handlers.page
+    *_, usual = run(handlers)
+    *_, odd = run(handlers, layer={}, head="x", views=(None, ["words"], "x"))
+    for chart in (page.charts.heatmap, page.charts.attention, page.charts.tree):
+        assert odd[chart] == usual[chart]
+    update = handlers.attention(odd[page.document], "x", True, 7, {})
+    assert update[page.charts.heatmap] == usual[page.charts.heatmap]
+    assert handlers.tree(odd[page.document], 10**400)[page.charts.tree] == usual[page.charts.tree]
+
+
+def test_values_reach_the_handlers_as_they_were_sent(handlers: Handlers) -> None:
+    """gradio would check choices against a memory that does not outlive the server."""
+    with gr.Blocks(analytics_enabled=False) as demo:
+        page = build_page(handlers.service.models)
+        connect(page, handlers.service)
+    for event in demo.fns.values():
+        if event.fn is not None and event.name != "example":
+            assert event.preprocess is False
+
+
 def test_model_without_attention_hides_layers_and_says_why(handlers: Handlers) -> None:
     *_, last = run(handlers, model="fr-en-lstm")
     page = handlers.page
@@ -131,7 +153,15 @@ def test_model_without_attention_hides_layers_and_says_why(handlers: Handlers) -
         ("x" * 10_000, {}, "the limit is 500"),
         (SENTENCE, {"model": None}, "There is no model"),
         (SENTENCE, {"direction": None}, "cannot translate"),
-        (SENTENCE, {"sample": True, "temperature": 0.0}, "temperature"),
+        (SENTENCE, {"sample": True, "temperature": 0.0}, "Temperature has to be a number"),
+        (SENTENCE, {"beam": 1.5}, "Beam has to be a whole number from 1 to 20."),
+        (SENTENCE, {"beam": 10**9}, "Beam has to be"),
+        (SENTENCE, {"n_best": None}, "Translations to list has to be"),
+        (SENTENCE, {"length_penalty": float("nan")}, "Length penalty has to be a number from 0"),
+        (SENTENCE, {"max_length": [1]}, "Longest output"),
+        (SENTENCE, {"model": ["fr-en-transformer"]}, "There is no model"),
+        (None, {}, wording.EMPTY),
+        ({"a": 1}, {}, wording.EMPTY),
     ],
 )
 def test_refused_requests_keep_what_is_on_the_page(
@@ -213,13 +243,22 @@ def test_another_model_brings_its_own_directions_settings_and_examples(
     assert update[page.form.direction].value == "en-fr"
     assert (update[page.form.beam], update[page.form.length_penalty]) == (7, 0.5)
     assert update[page.examples].raw_samples == samples("en")
-    assert update[page.views.layer].value is None
-    assert update[page.views.head].visible is False
+    for choice in (page.views.layer, page.views.head):
+        assert update[choice].value is None
+        assert "visible" not in update[choice].constructor_args
+        assert "choices" not in update[choice].constructor_args
 
 
 def test_another_direction_brings_examples_of_its_source(handlers: Handlers) -> None:
     update = handlers.direction("de-en")
     assert update[handlers.page.examples].raw_samples == samples("de")
+
+
+@pytest.mark.parametrize("name", [None, [], {}, 5, "x" * 10**6])
+def test_models_that_are_none_get_a_sentence(handlers: Handlers, name: Any) -> None:
+    (answer,) = handlers.model(name).values()
+    assert "There is no model" in answer["text"]
+    assert len(answer["text"]) < 120
 
 
 def test_unknown_model_is_named(handlers: Handlers) -> None:

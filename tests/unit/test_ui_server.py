@@ -87,6 +87,11 @@ def test_a_port_in_use_gets_one_line(
     assert str(port) in lines[0]
 
 
+def test_nobody_can_watch_the_traffic(client: TestClient) -> None:
+    assert client.get("/monitoring").status_code == 403
+    assert client.get("/gradio_api/monitoring/summary").status_code in (403, 404)
+
+
 def test_errors_stay_on_the_server() -> None:
     options = launch_options()
     assert options["show_error"] is False

@@ -94,7 +94,7 @@ def test_sampling_draws_as_many_as_asked(service: Service) -> None:
     assert len(last.n_best) == 4
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\n\t", "\u00a0"])
+@pytest.mark.parametrize("text", ["", "   ", "\n\t", "\u00a0", "\x00\x07", "\u200b\u200d"])
 def test_nothing_to_translate(service: Service, text: str) -> None:
     with pytest.raises(RequestError, match=wording.EMPTY):
         next(service.translate(request(text=text)))

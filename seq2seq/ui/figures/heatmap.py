@@ -16,11 +16,16 @@ from seq2seq.ui.figures.table import Table
 __all__ = [
     "AttentionGrid",
     "AttentionView",
+    "Reading",
+    "Unit",
     "attention_grid",
     "heatmap_figure",
     "heatmap_table",
     "piece_labels",
 ]
+
+Unit = Literal["words", "pieces"]
+Reading = Literal["producing", "input"]
 
 START = "<s>"
 _ROW, _COLUMN = 30, 26
@@ -40,8 +45,8 @@ class AttentionView:
 
     layer: int | None = None
     head: int | None = None
-    unit: Literal["words", "pieces"] = "words"
-    reading: Literal["producing", "input"] = "producing"
+    unit: Unit = "words"
+    reading: Reading = "producing"
 
 
 @dataclass(frozen=True, eq=False)
