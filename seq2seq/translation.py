@@ -211,7 +211,7 @@ class Translation:
             )
         try:
             document = _from_plain(cls, values)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise TranslationError(f"damaged Translation document: {error}") from error
         assert isinstance(document, cls)  # noqa: S101
         return document
@@ -242,6 +242,8 @@ def _from_plain(hint: Any, value: Any) -> Any:
             raise TypeError(f"expected a list, found {type(value).__name__}")
         return tuple(_from_plain(inner[0], item) for item in value)
     if origin is dict:
+        if not isinstance(value, dict):
+            raise TypeError(f"expected an object, found {type(value).__name__}")
         return {inner[0](key): _from_plain(inner[1], item) for key, item in value.items()}
     if origin is Literal:
         if value not in inner:

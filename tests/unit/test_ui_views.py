@@ -48,6 +48,8 @@ def test_document_is_readable_by_anybody() -> None:
         damaged(attention={}),
         damaged(source=None),
         damaged(unknown=1),
+        damaged(piece_texts="text"),
+        damaged(score=10**400),
     ],
 )
 def test_damaged_documents_get_one_sentence(value: object) -> None:
