@@ -61,9 +61,24 @@ class Memory(_Rows):
     Attributes:
         mask: (rows, S) bool, True where a source piece stands. Architectures subclass this
             and add their own tensors, rows first.
+        sentence: (rows,) int64, the encoded sentence that each row holds; None straight after
+            encoding, when row n holds sentence n.
     """
 
     mask: Tensor
+    sentence: Tensor | None = dataclasses.field(default=None, kw_only=True)
+
+    def select(self, rows: Tensor) -> Self:
+        """Return the memory with ``rows``.
+
+        Rows of one sentence are equal, so nothing is copied when every row keeps its sentence,
+        as in most steps of a beam search.
+        """
+        if self.sentence is None:
+            return dataclasses.replace(super().select(rows), sentence=rows)
+        if torch.equal(self.sentence.index_select(0, rows), self.sentence):
+            return self
+        return super().select(rows)
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,20 @@ def test_select_reorders_repeats_and_drops_rows() -> None:
     torch.testing.assert_close(picked.attention, whole.attention[rows])
 
 
+@torch.inference_mode()
+def test_memory_is_copied_only_when_a_row_changes_its_sentence() -> None:
+    model = make()
+    source, _ = batch()
+    memory = model.encode(source, source != 0)
+    beams = memory.select(torch.tensor([0, 0, 1, 1, 2, 2]))
+    assert beams.select(torch.tensor([1, 1, 3, 2, 4, 4])) is beams
+    fewer = beams.select(torch.tensor([1, 0, 5, 4]))
+    assert fewer is not beams
+    for part, whole in zip(fewer.keys, memory.keys, strict=True):
+        assert torch.equal(part, whole[[0, 0, 2, 2]])
+    assert torch.equal(fewer.mask, memory.mask[[0, 0, 2, 2]])
+
+
 def test_attention_agrees_with_pytorch() -> None:
     torch.manual_seed(0)
     query, key, value = torch.randn(2, 4, 5, 8), torch.randn(2, 4, 7, 8), torch.randn(2, 4, 7, 8)
