@@ -80,9 +80,9 @@
   };
 
   // A folded table that is built when it is opened, and again when its contents change.
-  const foldedTable = () => {
+  const foldedTable = (title = "Show as table") => {
     const details = make("details", "as-table");
-    details.append(make("summary", "", "Show as table"));
+    details.append(make("summary", "", title));
     const scroll = make("div", "scroll");
     scroll.tabIndex = 0;
     details.append(scroll);
@@ -337,7 +337,7 @@
     return node;
   };
 
-  // value: {source, segments, complete, legend_title, legend, facts, warnings, n_best, words}
+  // value: {source, languages, segments, complete, legend_title, legend, facts, warnings, n_best, words}
   const result = (element, props, watch) =>
     panel(element, props, watch, (root, value) => {
       if (!value) return root.replaceChildren(make("p", "placeholder", root.dataset.placeholder));
@@ -345,6 +345,7 @@
       source.dir = "auto";
       const text = make("p", "translation");
       text.dir = "auto";
+      [source.lang, text.lang] = value.languages;
       text.append(...value.segments.map(word));
       if (!value.complete) text.append(make("span", "cursor", "…"));
       const nodes = [source, text, legend(value)];
@@ -356,7 +357,7 @@
         nodes.push(scroll);
       }
       if (value.words) {
-        const table = foldedTable();
+        const table = foldedTable("Show the probability of each word");
         table.show(value.words);
         nodes.push(table.node);
       }
@@ -378,8 +379,9 @@
   const isBusy = (now) => Boolean(now) && now.kind === "busy";
   const begin = (now, [waiting, still]) => say("busy", isBusy(now) ? still : waiting, true);
   const stop = (now, text) => say("stopping", text, false);
+  const UNCHANGED = { __type__: "update" };
   // gradio calls a stopped translation failed, too.
-  const refused = (now, text) => (isBusy(now) ? say("error", text, false) : say(now?.kind, now?.text, false));
+  const refused = (now, text) => (isBusy(now) ? say("error", text, false) : [UNCHANGED, UNCHANGED]);
 
   // value: {json: the Translation document as text}
   const download = (element, props, watch) => {
@@ -406,6 +408,11 @@
     const json = JSON.stringify(document);
     return json.length < 5e6 ? { json } : { too_large: true };
   };
+
+  // gradio loads the page anew when its server was restarted; what was typed comes back with it.
+  window.addEventListener("pagehide", () => {
+    sessionStorage.setItem("sentence", document.querySelector("#text textarea")?.value ?? "");
+  });
 
   // Many people press Ctrl+Enter; the text box only knows Enter.
   document.addEventListener("keydown", (event) => {

@@ -15,7 +15,15 @@ from seq2seq.translation import Translation, TranslationError
 from seq2seq.ui import views, wording
 from seq2seq.ui.figures.heatmap import AttentionView, Reading, Unit
 from seq2seq.ui.figures.tree import Pruned
-from seq2seq.ui.layout import AVERAGE, Form, Page, components, direction_choices, samples
+from seq2seq.ui.layout import (
+    AVERAGE,
+    Form,
+    Page,
+    components,
+    direction_choices,
+    model_line,
+    samples,
+)
 from seq2seq.ui.service import MAX_SENT, Request, Service, TooSlowError
 from seq2seq.ui.settings import SETTINGS
 
@@ -28,20 +36,13 @@ Update = dict[Any, Any]
 # A request must stay below the server's limit to get a sentence as its answer; the box keeps all.
 _SEND_TEXT = f"(text, ...rest) => [(text || '').slice(0, {MAX_SENT}), ...rest]"
 _SEND_ATTENTION = "(value, ...rest) => [Explorer.without(value, 'trace'), ...rest]"
+_RESTORE = "(text) => sessionStorage.getItem('sentence') || text"
 _BEGIN = (
     f"(now) => Explorer.begin(now, {json.dumps([wording.WAITING_FOR_MODEL, wording.STILL_BUSY])})"
 )
 _STOP = f"(now) => Explorer.stop(now, {json.dumps(wording.STOPPING)})"
 _REFUSED = f"(now) => Explorer.refused(now, {json.dumps(wording.REFUSED)})"
 _SEND_TRACE = "(value, ...rest) => [Explorer.without(value, 'attention'), ...rest]"
-
-
-def connect(page: Page, service: Service) -> None:
-    """Attach every event of the page; call inside its ``gr.Blocks``."""
-    handlers = Handlers(page, service)
-    _connect_translation(page, handlers)
-    _connect_views(page, handlers)
-    _connect_form(page, handlers)
 
 
 # gradio would check values against what this server remembers of the page, which is nothing after
@@ -51,6 +52,15 @@ _EVENT: dict[str, Any] = {
     "show_progress": "hidden",
     "api_visibility": "private",
 }
+
+
+def connect(demo: gr.Blocks, page: Page, service: Service) -> None:
+    """Attach every event of the page; call inside ``with demo``."""
+    handlers = Handlers(page, service)
+    demo.load(None, page.form.text, page.form.text, js=_RESTORE, **_EVENT)
+    _connect_translation(page, handlers)
+    _connect_views(page, handlers)
+    _connect_form(page, handlers)
 
 
 def _connect_translation(page: Page, handlers: Handlers) -> None:
@@ -97,10 +107,9 @@ def _connect_views(page: Page, handlers: Handlers) -> None:
 
 def _connect_form(page: Page, handlers: Handlers) -> None:
     form = page.form
-    # Not ``input``: a dropdown has that event also when the Tab key passes it.
-    form.model.change(
+    form.model.input(
         handlers.model,
-        form.model,
+        [form.model, page.model_line],
         [
             page.model_line,
             form.direction,
@@ -112,7 +121,7 @@ def _connect_form(page: Page, handlers: Handlers) -> None:
         ],
         **_EVENT,
     )
-    form.direction.change(handlers.direction, form.direction, [page.examples], **_EVENT)
+    form.direction.input(handlers.direction, form.direction, [page.examples], **_EVENT)
     form.sample.input(
         handlers.sampling,
         form.sample,
@@ -187,15 +196,23 @@ class Handlers:
             return {tree: {"message": str(error)}}
         return {tree: views.tree_view(translation, pruned=_one_of(Pruned, pruned, "near"))}
 
-    def model(self, name: Any) -> Update:
-        """Another model: its line, directions, tuned settings and examples."""
+    def model(self, name: Any, line: Any) -> Update:
+        """Another model: its line, directions, tuned settings and examples.
+
+        Args:
+            name: what was chosen.
+            line: the line on the page, which names the model that all these belong to. It can be
+                the same one: a dropdown says that it was chosen when the Tab key passes it.
+        """
         page = self.page
+        if isinstance(line, dict) and line.get("model") == name:
+            return {page.model_line: line}
         model = self.service.models.get(name) if isinstance(name, str) else None
         if model is None:
             return {page.model_line: _status("error", f"There is no model “{str(name)[:80]}”.")}
         choices = direction_choices(model)
         return {
-            page.model_line: _status("idle", model.line),
+            page.model_line: model_line(model),
             page.form.direction: gr.Dropdown(choices=choices, value=choices[0][1]),
             page.form.beam: model.search.beam,
             page.form.length_penalty: model.search.length_penalty,

@@ -23,6 +23,7 @@ __all__ = [
     "build_page",
     "components",
     "direction_choices",
+    "model_line",
     "samples",
 ]
 
@@ -113,7 +114,7 @@ def build_page(models: dict[str, Model]) -> Page:
             )
             document = panel("download", elem_id="document", label="Download as JSON")
         with gr.Column(scale=3, min_width=240):
-            form, model_line = _settings(text, models, first)
+            form, line = _settings(text, models, first)
             examples = gr.Dataset(
                 components=[gr.Textbox(visible=False)],
                 samples=samples(first.directions[0][0]) if first else [],
@@ -123,12 +124,19 @@ def build_page(models: dict[str, Model]) -> Page:
                 type="values",
             )
     views, charts = _tabs()
-    return Page(form, views, charts, go, stop, examples, model_line, status, result, document)
+    return Page(form, views, charts, go, stop, examples, line, status, result, document)
 
 
 def direction_choices(model: Model) -> list[tuple[str, str]]:
     """Labels and values of the direction choice."""
     return [(wording.direction_name(*pair), "-".join(pair)) for pair in model.directions]
+
+
+def model_line(model: Model | None) -> dict[str, str]:
+    """Value of the line below the model choice, with the model that it is about."""
+    if model is None:
+        return {"kind": "idle", "text": wording.NO_MODELS, "model": ""}
+    return {"kind": "idle", "text": model.line, "model": model.name}
 
 
 def samples(language: str) -> list[list[str]]:
@@ -144,7 +152,7 @@ def _text_box() -> gr.Textbox:
     return gr.Textbox(
         label="Sentence",
         info=f"At most {MAX_CHARACTERS} characters. Enter translates, Shift+Enter breaks the line.",
-        placeholder="Type a sentence, or choose an example below.",
+        placeholder="Type a sentence, or choose an example.",
         lines=1,
         max_lines=8,
         autofocus=True,
@@ -163,11 +171,7 @@ def _settings(
         filterable=False,
         elem_id="model",
     )
-    model_line = panel(
-        "status",
-        elem_id="model-line",
-        value={"kind": "idle", "text": first.line if first else wording.NO_MODELS},
-    )
+    line = panel("status", elem_id="model-line", value=model_line(first))
     direction = gr.Dropdown(
         label="Direction",
         choices=choices,
@@ -177,7 +181,7 @@ def _settings(
     )
     with gr.Accordion("Decoding settings", open=False, elem_id="settings"):
         form = _decoding(text, model, direction, first.search if first else SearchConfig())
-    return form, model_line
+    return form, line
 
 
 def _decoding(
@@ -230,13 +234,19 @@ def _tabs() -> tuple[Views, Charts]:
                 # Filled and shown by the first translation, which knows the model's layers.
                 layer = gr.Radio([], label="Layer", visible=False, elem_id="layer", min_width=160)
                 head = gr.Radio([], label="Head", visible=False, elem_id="head", min_width=160)
-                unit = _radio("Rows and columns", [("words", "words"), ("pieces", "pieces")],
-                              "words", "unit")  # fmt: skip
+                unit = _radio(
+                    "Rows and columns",
+                    [("words", "words"), ("pieces", "pieces")],
+                    "words",
+                    "unit",
+                    info=wording.HELP_PIECES,
+                )
                 reading = _radio(
                     "Attention of a token",
                     [("while it is produced", "producing"), ("when it is input", "input")],
                     "producing",
                     "reading",
+                    info=wording.HELP_READING,
                 )
             heatmap = panel(
                 "plot",
@@ -271,8 +281,17 @@ def _tabs() -> tuple[Views, Charts]:
     return views, Charts(heatmap, player, candidates, attention, tree)
 
 
-def _radio(label: str, choices: list[tuple[str, str]], value: str, elem_id: str) -> gr.Radio:
-    return gr.Radio(label=label, choices=choices, value=value, elem_id=elem_id, min_width=160)
+def _radio(
+    label: str,
+    choices: list[tuple[str, str]],
+    value: str,
+    elem_id: str,
+    *,
+    info: str | None = None,
+) -> gr.Radio:
+    return gr.Radio(
+        label=label, choices=choices, value=value, elem_id=elem_id, info=info, min_width=160
+    )
 
 
 def _help(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq.text.encoding import Encoding
+from seq2seq.text.encoding import Encoding, Word
 from seq2seq.translation import Translation, TranslationError
 from seq2seq.ui import wording
 from seq2seq.ui.figures.attention_step import attention_step_figures, attention_step_tables
@@ -104,6 +104,7 @@ def result_view(translation: Translation) -> View:
     """The text with every word's probability, the n-best list and the facts."""
     value: View = {
         "source": translation.source.text,
+        "languages": [translation.source_language, translation.target_language],
         "segments": _segments(translation.target, translation.word_probabilities),
         "complete": translation.complete,
         "legend_title": "Probability the model gave each word:",
@@ -136,12 +137,17 @@ def _segments(encoding: Encoding, probabilities: Sequence[float]) -> list[View]:
                 "text": visible(word.text),
                 "level": level(probability),
                 "special": word.special,
-                "hint": f"{visible(word.text)}: {percent(probability)}",
+                "hint": f"{_named(word)}: {percent(probability)}",
             }
         )
     if place < len(encoding.text):
         segments.append(_plain(encoding.text[place:]))
     return segments
+
+
+def _named(word: Word) -> str:
+    """A text that looks like a special token is one only if the pipeline says so."""
+    return wording.token_name(word.text) if word.special else visible(word.text)
 
 
 def _plain(text: str) -> View:
@@ -178,7 +184,7 @@ def _n_best_table(translation: Translation) -> Table:
             f"The {len(translation.n_best)} best translations found; the score is the "
             "log-probability normalised by length"
         ),
-        columns=("", "translation", "score", "log p"),
+        columns=("#", "translation", "score", "log p"),
         rows=tuple(
             (str(rank), entry.target.text, f"{entry.score:.3f}", f"{entry.log_probability:.3f}")
             for rank, entry in enumerate(translation.n_best, start=1)

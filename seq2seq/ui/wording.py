@@ -12,6 +12,8 @@ __all__ = [
     "FIRST_COLUMNS",
     "FIRST_STEPS",
     "HELP_ATTENTION",
+    "HELP_PIECES",
+    "HELP_READING",
     "HELP_STEPS",
     "HELP_TREE",
     "INTRODUCTION",
@@ -33,6 +35,7 @@ __all__ = [
     "WHOLE_NUMBER",
     "direction_name",
     "language_name",
+    "token_name",
 ]
 
 TITLE = "Seq2Seq Explorer"
@@ -75,29 +78,41 @@ FIRST_COLUMNS = "Only the first {shown} of {all} positions are drawn."
 TREE_NOTE = "{drawn:,} of the {all:,} recorded candidates are drawn."
 
 HELP_ATTENTION = (
-    "Each row shows how one output divided its attention over the source; a row adds up to 1. "
-    "Attention tells where the model looked, not why it chose a word. Pieces of a word are added "
-    "up on the source side and averaged on the target side. Nothing is hidden: the last row and "
-    "column are the end of the sentence."
+    "Each row is a word of the translation. Its cells tell how the model divided its attention "
+    "over the words of the sentence while it wrote that word: the stronger the colour, the more, "
+    "and a row adds up to 1. Attention tells where the model looked, not why it chose a word. "
+    "</s> is the end of a sentence; nothing is hidden."
 )
+HELP_PIECES = (
+    "The model reads and writes pieces of words. For words, pieces of the source are added up and "
+    "pieces of the target averaged."
+)
+HELP_READING = "The second choice shows each row one step later, when the word is read again."
 HELP_STEPS = (
-    "The decoder writes one piece at a time. Bars on the left are the model's own probabilities "
-    "for the next piece, bars on the right its attention while it decided. A dot marks "
-    "a piece that continues a word."
+    "The decoder writes one piece of a word at a time. The first chart shows the most probable "
+    "next pieces and the one that was taken, the second where the model looked meanwhile. A dot "
+    "marks a piece that continues a word; </s> ends the sentence."
 )
 HELP_TREE = (
-    "Every column is one output position, best score at the top. Scores are natural logarithms "
-    "of probabilities; finished hypotheses are ranked by the normalised one. Circle and solid "
-    "line: kept; square and dashed line: finished; cross and dotted line: pruned; thick line: the "
-    "way to the translation. Point at a mark for its scores, drag to move."
+    "A beam search follows several translations at once. Every column is one output position, "
+    "best score at the top: blue circles were kept, orange squares are finished, grey crosses "
+    "were given up, and the thick line leads to the translation. Scores are natural logarithms "
+    "of probabilities; the finished are ranked by the one normalised by length. Point at a mark "
+    "for its scores, drag to move."
 )
 
+_SPECIAL = {"<s>": "start of the sentence", "</s>": "end of the sentence"}
 _LANGUAGES = {"de": "German", "en": "English", "fr": "French", "zh": "Chinese"}
 
 
 def language_name(code: str) -> str:
     """``"French"`` for ``"fr"``; a code without a name stays as it is."""
     return _LANGUAGES.get(code, code)
+
+
+def token_name(text: str) -> str:
+    """What a special token means; any other text stays as it is."""
+    return _SPECIAL.get(text, text)
 
 
 def direction_name(source: str, target: str) -> str:

@@ -80,6 +80,16 @@ def choose(page: Page, elem_id: str, name: str) -> None:
     page.locator(f"#{elem_id}").get_by_label(name, exact=True).check()
 
 
+def open_settings(page: Page) -> None:
+    """Unfold the settings; gradio sets their first values some frames after it shows them."""
+    page.get_by_role("button", name="Decoding settings").click()
+    expect(page.locator("#beam")).to_be_visible()
+    page.evaluate(
+        "async () => { for (let frame = 0; frame < 10; frame++)"
+        " await new Promise(requestAnimationFrame); }"
+    )
+
+
 def words(document: Translation, **view: int | None) -> np.ndarray:
     assert document.attention is not None
     return AttentionMap.merge_words(
@@ -183,7 +193,7 @@ def test_other_model_other_translation_document(page: Page) -> None:
 
 def test_passing_the_model_by_keyboard_changes_nothing(page: Page) -> None:
     translate(page, CAT)
-    page.get_by_role("button", name="Decoding settings").click()
+    open_settings(page)
     beam = page.locator("#beam input[type=number]")
     beam.fill("1")
     beam.press("Enter")
@@ -209,7 +219,7 @@ def test_document_can_be_downloaded_and_read_back(page: Page, tmp_path: Path) ->
 
 
 def test_settings_reach_the_search(page: Page) -> None:
-    page.get_by_role("button", name="Decoding settings").click()
+    open_settings(page)
     beam = page.locator("#beam input[type=number]")
     beam.fill("1")
     beam.press("Enter")
@@ -220,7 +230,7 @@ def test_settings_reach_the_search(page: Page) -> None:
 
 
 def test_a_setting_that_makes_no_sense_gets_a_sentence(page: Page) -> None:
-    page.get_by_role("button", name="Decoding settings").click()
+    open_settings(page)
     page.locator("#beam input[type=number]").fill("1.5")
     page.locator("#text textarea").fill(CAT)
     page.locator("#go").click()
@@ -229,7 +239,7 @@ def test_a_setting_that_makes_no_sense_gets_a_sentence(page: Page) -> None:
 
 
 def test_drawing_at_random_has_settings_of_its_own(page: Page) -> None:
-    page.get_by_role("button", name="Decoding settings").click()
+    open_settings(page)
     expect(page.locator("#seed")).to_be_hidden()
     page.locator("#sample input").check()
     expect(page.locator("#seed")).to_be_visible()
@@ -589,6 +599,13 @@ def test_a_server_that_takes_no_more_gets_a_sentence(page: Page) -> None:
     expect(page.locator("#stop")).to_be_disabled()
 
 
+def test_what_was_typed_survives_a_reload(page: Page) -> None:
+    """gradio loads the page anew when the server was restarted."""
+    page.locator("#text textarea").fill(MARKUP)
+    page.reload()
+    expect(page.locator("#text textarea")).to_have_value(MARKUP)
+
+
 # --- Looks ------------------------------------------------------------------------------------
 
 
@@ -596,7 +613,7 @@ def test_a_server_that_takes_no_more_gets_a_sentence(page: Page) -> None:
 def test_phone_needs_no_sideways_scrolling(
     open_page: Callable[..., Page], artefacts: Path, dark: bool
 ) -> None:
-    page = open_page(width=360, dark=dark, touch=True)
+    page = open_page(width=320, dark=dark, touch=True)
     translate(page, "Cette vieille maison a été construite par mon grand-père.")
     for name in ("Attention", "Step by step", "Beam tree"):
         tab(page, name)

@@ -11,7 +11,14 @@ from seq2seq.catalogue import FOLDER_VARIABLE
 from seq2seq.config import SearchConfig
 from seq2seq.ui import views, wording
 from seq2seq.ui.handlers import Handlers, connect
-from seq2seq.ui.layout import AVERAGE, build_page, components, direction_choices, samples
+from seq2seq.ui.layout import (
+    AVERAGE,
+    build_page,
+    components,
+    direction_choices,
+    model_line,
+    samples,
+)
 from seq2seq.ui.service import Request, Service
 
 SENTENCE = "Le chat voit la maison."
@@ -26,9 +33,9 @@ class Broken(Service):
 
 
 def make_handlers(service: Service) -> Handlers:
-    with gr.Blocks(analytics_enabled=False):
+    with gr.Blocks(analytics_enabled=False) as demo:
         page = build_page(service.models)
-        connect(page, service)
+        connect(demo, page, service)
     return Handlers(page, service)
 
 
@@ -131,7 +138,7 @@ def test_values_reach_the_handlers_as_they_were_sent(handlers: Handlers) -> None
     """gradio would check choices against a memory that does not outlive the server."""
     with gr.Blocks(analytics_enabled=False) as demo:
         page = build_page(handlers.service.models)
-        connect(page, handlers.service)
+        connect(demo, page, handlers.service)
     for event in demo.fns.values():
         if event.fn is not None and event.name != "example":
             assert event.preprocess is False
@@ -234,7 +241,7 @@ def test_another_model_brings_its_own_directions_settings_and_examples(
     handlers: Handlers,
 ) -> None:
     page = handlers.page
-    update = handlers.model("many")
+    update = handlers.model("many", model_line(None))
     assert update[page.model_line]["text"].startswith("Transformer")
     assert update[page.form.direction].choices == [
         ("English → French", "en-fr"),
@@ -249,6 +256,11 @@ def test_another_model_brings_its_own_directions_settings_and_examples(
         assert "choices" not in update[choice].constructor_args
 
 
+def test_the_same_model_once_more_changes_no_setting(handlers: Handlers) -> None:
+    line = handlers.model("many", None)[handlers.page.model_line]
+    assert handlers.model("many", line) == {handlers.page.model_line: line}
+
+
 def test_another_direction_brings_examples_of_its_source(handlers: Handlers) -> None:
     update = handlers.direction("de-en")
     assert update[handlers.page.examples].raw_samples == samples("de")
@@ -256,13 +268,13 @@ def test_another_direction_brings_examples_of_its_source(handlers: Handlers) -> 
 
 @pytest.mark.parametrize("name", [None, [], {}, 5, "x" * 10**6])
 def test_models_that_are_none_get_a_sentence(handlers: Handlers, name: Any) -> None:
-    (answer,) = handlers.model(name).values()
+    (answer,) = handlers.model(name, 7).values()
     assert "There is no model" in answer["text"]
     assert len(answer["text"]) < 120
 
 
 def test_unknown_model_is_named(handlers: Handlers) -> None:
-    assert "“gone”" in handlers.model("gone")[handlers.page.model_line]["text"]
+    assert "“gone”" in handlers.model("gone", None)[handlers.page.model_line]["text"]
 
 
 def test_sampling_shows_its_settings_instead_of_the_beam(handlers: Handlers) -> None:

@@ -97,6 +97,7 @@ def test_words_are_coloured_by_the_product_of_their_pieces() -> None:
         ("</s>", 3),
     ]
     assert words[2]["hint"] == "sleeps: 49 %"
+    assert words[3]["hint"] == "end of the sentence: 70 %"
     assert [s["special"] for s in words] == [False, False, False, True]
 
 
@@ -113,6 +114,18 @@ def test_tokens_reach_the_page_unescaped_because_it_shows_them_as_text() -> None
     texts = [s["text"] for s in views.result_view(nasty_translation())["segments"]]
     assert NASTY[0] in texts
     assert NASTY[1] in texts
+
+
+def test_a_word_that_looks_like_the_end_is_not_called_so() -> None:
+    value = views.result_view(translation(target=["</s>"]))
+    words = [s for s in value["segments"] if s["level"] is not None]
+    assert [s["hint"].partition(":")[0] for s in words] == ["</s>", "end of the sentence"]
+
+
+def test_the_page_learns_both_languages() -> None:
+    document = translation()
+    value = views.result_view(document)
+    assert value["languages"] == [document.source_language, document.target_language]
 
 
 def test_partial_translations_show_text_only() -> None:
