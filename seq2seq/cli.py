@@ -180,7 +180,12 @@ def _add_training(commands: _Commands) -> None:
     prepare = commands.add_parser("prepare", help="text to ids on disk")
     prepare.add_argument("config", type=Path, metavar="CONFIG.json", help="the experiment")
     prepare.add_argument(
-        "--data", type=Path, default=Path("data"), metavar="DIR", help="of its files (default data)"
+        "--data",
+        type=Path,
+        nargs="+",
+        default=[Path("data")],
+        metavar="DIR",
+        help="where its files are looked for (default data)",
     )
     train = commands.add_parser("train", help="train a model on prepared data")
     train.add_argument("config", type=Path, metavar="CONFIG.json", help="the experiment")

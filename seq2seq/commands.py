@@ -255,7 +255,7 @@ def _line(translation: Translation, *, as_json: bool) -> str:
 
 
 def _read_pairs(options: argparse.Namespace, source: str, target: str) -> list[tuple[str, str]]:
-    from seq2seq.training.prepare import read_pairs  # noqa: PLC0415
+    from seq2seq.training.corpus import read_pairs  # noqa: PLC0415
 
     columns = tuple(column.strip() for column in options.columns.split(","))
     for language in (source, target):

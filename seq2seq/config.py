@@ -367,56 +367,94 @@ class DataFile(Settings):
     """A tab-separated file of sentence pairs, plain or gzip.
 
     Attributes:
-        path: relative to the data folder given on the command line.
+        path: relative to a data folder given on the command line.
         columns: language of each column, for instance ``["en", "fr"]``.
+        toward: only used to translate into this language; for text whose other side was made by
+            a machine. None allows every direction.
     """
 
     path: str
     columns: tuple[str, ...] = ("en", "fr")
+    toward: str | None = None
 
     def __post_init__(self) -> None:
         self._require(len(set(self.columns)) == len(self.columns) >= 2, "columns", "2 languages")
+        known = self.toward is None or self.toward in self.columns
+        self._require(known, "toward", "one of the columns")
+
+    def serves(self, direction: tuple[str, str]) -> bool:
+        """Whether pairs for a direction (source, target) can be taken from this file."""
+        return set(direction) <= set(self.columns) and self.toward in (None, direction[1])
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(Settings):
-    """What ``prepare`` reads and how it cleans it.
+    """What ``prepare`` reads and how it cleans and mixes it.
 
     Attributes:
-        source, target: language codes.
-        train, dev: files of pairs.
+        directions: pairs of source and target language. With several target languages, a piece
+            that names the target stands before every source sentence (Johnson 2017).
+        train, dev: files of pairs; every direction needs one of each.
+        license: of a model trained on this text, as the Hugging Face Hub writes it.
+        origins: what the text is and under which licence, for the model card.
         vocabulary: size of the joint BPE vocabulary, special and byte pieces included.
         max_pieces: pairs with a longer side are left out of training.
         max_ratio: pairs whose sides differ by more than this factor in words are left out.
+        temperature: 1 mixes directions as large as they are; the higher, the more often the
+            pairs of the small ones are repeated.
+        join_rate: share of training pairs that are added as several in a row, as one pair.
         copy_rate: share of training pairs in which the same rare character (an emoji, say) is
             put on both sides, so that the model learns to carry over what it cannot translate.
-        seed: of that choice.
+        seed: of these choices.
     """
 
-    source: str
-    target: str
+    directions: tuple[tuple[str, str], ...]
     train: tuple[DataFile, ...]
     dev: tuple[DataFile, ...]
+    license: str = "unknown"
+    origins: tuple[str, ...] = ()
     vocabulary: int = 8000
     max_pieces: int = 100
     max_ratio: float = 4.0
+    temperature: float = 1.0
+    join_rate: float = 0.0
     copy_rate: float = 0.02
     seed: int = 1
 
     def __post_init__(self) -> None:
-        self._require(self.source != self.target, "target", "different from the source")
-        self._require(len(self.train) > 0, "train", "a list of at least one file")
-        self._require(len(self.dev) > 0, "dev", "a list of at least one file")
-        for file in (*self.train, *self.dev):
-            if not {self.source, self.target} <= set(file.columns):
-                raise ConfigError(
-                    f"DataFile.columns: {file.path} has {list(file.columns)}, "
-                    f"which lacks {self.source!r} or {self.target!r}"
-                )
+        pairs = self.directions
+        self._require(len(pairs) > 0, "directions", "a list of at least one pair")
+        self._require(len(set(pairs)) == len(pairs), "directions", "free of repetitions")
+        different = all(source != target for source, target in pairs)
+        self._require(different, "directions", "between two different languages each")
+        for key in ("train", "dev"):
+            files = getattr(self, key)
+            self._require(len(files) > 0, key, "a list of at least one file")
+            for file in files:
+                if not any(file.serves(direction) for direction in pairs):
+                    raise ConfigError(
+                        f"DataFile.columns: {file.path} has {list(file.columns)}, "
+                        "which serves none of the directions"
+                    )
+            for source, target in pairs:
+                if not any(file.serves((source, target)) for file in files):
+                    raise ConfigError(f"DataConfig.{key}: no file serves {source} to {target}")
         self._require(300 <= self.vocabulary <= 65535, "vocabulary", "between 300 and 65535")
         self._require(self.max_pieces > 1, "max_pieces", "above 1")
         self._require(self.max_ratio > 1, "max_ratio", "above 1")
+        self._require(1 <= self.temperature <= 100, "temperature", "between 1 and 100")
+        self._require(0 <= self.join_rate < 1, "join_rate", "in [0, 1)")
         self._require(0 <= self.copy_rate < 1, "copy_rate", "in [0, 1)")
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of all languages, in the order in which the directions name them."""
+        return tuple(dict.fromkeys(code for pair in self.directions for code in pair))
+
+    @property
+    def target_tags(self) -> bool:
+        """Whether the source has to say which language is wanted."""
+        return len({target for _, target in self.directions}) > 1
 
 
 @dataclass(frozen=True, kw_only=True)

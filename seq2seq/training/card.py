@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq.checkpoint import describe
-from seq2seq.config import Experiment
+from seq2seq.config import DataConfig, Experiment
 from seq2seq.nn import AnyModel
 
 __all__ = ["model_card"]
@@ -36,33 +36,22 @@ def model_card(
         scores: what ``evaluate`` printed, one object per test file.
     """
     data = experiment.data
-    source, target = (_NAMES.get(code, code) for code in (data.source, data.target))
     lines = [
         "---",
         "library_name: seq2seq-explorer",
         "pipeline_tag: translation",
-        f"language: [{data.source}, {data.target}]",
-        "license: cc-by-2.0",
-        "datasets: [tatoeba]",
+        f"language: [{', '.join(data.languages)}]",
+        f"license: {data.license}",
         "---",
         "",
         f"# {experiment.name}",
         "",
-        f"{source} to {target}. {describe(model.config)}; {model.parameter_count:,} parameters, "
+        f"{_directions(data)}. {describe(model.config)}; {model.parameter_count:,} parameters, "
         f"stored as {storage}.",
         "",
         "## Data",
         "",
-        f"{dataset['train']:,} sentence pairs after cleaning, everyday sentences of "
-        "[Tatoeba](https://tatoeba.org) (CC BY 2.0 FR), from:",
-        "",
-        *(f"- `{file.path}`" for file in data.train),
-        "",
-        f"Joint BPE vocabulary of {dataset['vocabulary']:,} pieces, 256 of them bytes. "
-        f"{data.copy_rate:.0%} of the pairs were repeated with a rare character on both sides, "
-        "so that the model carries over what it cannot translate. Checkpoints were chosen on "
-        + ", ".join(f"`{file.path}`" for file in data.dev)
-        + "; no test sentence was used.",
+        *_data(data, dataset),
         "",
         "## Training",
         "",
@@ -80,6 +69,36 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _directions(data: DataConfig) -> str:
+    names = [[_NAMES.get(code, code) for code in pair] for pair in data.directions]
+    return ", ".join(f"{source} to {target}" for source, target in names)
+
+
+def _data(data: DataConfig, dataset: dict[str, Any]) -> list[str]:
+    """What the model was trained on."""
+    made = f"{dataset['train']:,} sentence pairs after cleaning"
+    if data.temperature > 1:
+        made += f", small directions repeated (temperature {data.temperature:g})"
+    lines = [made + ", from:", ""]
+    for file in data.train:
+        note = f" (only towards {_NAMES.get(file.toward, file.toward)})" if file.toward else ""
+        lines.append(f"- `{file.path}`{note}")
+    lines += ["", *data.origins, ""] if data.origins else [""]
+    words = f"Joint BPE vocabulary of {dataset['vocabulary']:,} pieces, 256 of them bytes. "
+    if data.copy_rate:
+        words += (
+            f"{data.copy_rate:.0%} of the pairs were repeated with a rare character on both "
+            "sides, so that the model carries over what it cannot translate. "
+        )
+    if data.join_rate:
+        words += (
+            f"{data.join_rate:.0%} as many were added as several pairs in a row, so that it "
+            "knows longer input. "
+        )
+    words += "Checkpoints were chosen on " + ", ".join(f"`{file.path}`" for file in data.dev)
+    return [*lines, words + "; no test sentence was used."]
 
 
 def _training(

@@ -32,13 +32,13 @@ def package(run: Path, folder: Path, *, storage: Storage, scores: Sequence[Path]
     """
     experiment = Experiment.read(run / "experiment.json")
     data = experiment.data
-    languages = (data.source, data.target)
-    text = MosesBpe.load(run / "dataset", languages=languages)
+    text = MosesBpe.load(run / "dataset", languages=data.languages, target_tags=data.target_tags)
     model = _model(run)
     info = CheckpointInfo(
         name=experiment.name,
-        languages=languages,
-        directions=(languages,),
+        languages=data.languages,
+        target_tags=data.target_tags,
+        directions=data.directions,
         search=experiment.search,
     )
     card = model_card(

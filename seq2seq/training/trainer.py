@@ -7,7 +7,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from seq2seq.config import ConfigError, Experiment
 from seq2seq.files import write_json
 from seq2seq.nn import AnyModel, build_model
 from seq2seq.training.average import Weights, best_average, write_tensors
-from seq2seq.training.data import Batch, ParallelIds, make_batch, plan_batches
+from seq2seq.training.corpus import Direction
+from seq2seq.training.data import Batch, ParallelIds, dev_split, make_batch, plan_batches
 from seq2seq.training.machine import (
     best_device,
     choose_precision,
@@ -47,12 +48,14 @@ class Dataset:
     """What ``prepare`` wrote."""
 
     train: ParallelIds
-    dev: ParallelIds
+    dev: dict[Direction, ParallelIds]
     vocabulary: Vocabulary
     size: int
 
     @classmethod
-    def open(cls, run: Path, model_specials: frozenset[int]) -> Dataset:
+    def open(
+        cls, run: Path, directions: Sequence[Direction], model_specials: frozenset[int]
+    ) -> Dataset:
         """Open ``run/dataset``; raises :class:`ConfigError` if it is not there or damaged."""
         folder = run / "dataset"
         try:
@@ -61,7 +64,10 @@ class Dataset:
             raise ConfigError(f"{folder}: no prepared dataset here; run prepare first") from error
         return cls(
             train=ParallelIds.open(folder, "train"),
-            dev=ParallelIds.open(folder, "dev"),
+            dev={
+                direction: ParallelIds.open(folder, dev_split(direction))
+                for direction in directions
+            },
             vocabulary=Vocabulary(pieces, model_specials),
             size=len(pieces),
         )
@@ -116,11 +122,10 @@ class _Run:
     ) -> None:
         self.folder, self.device, self.processes = folder, device, processes
         self.config = config = experiment.training
-        self.target_language = experiment.data.target
         saved = latest_state(folder)
         if saved is not None and not resume:
             raise ConfigError(f"{folder}: holds a training already; add --resume to go on with it")
-        self.data = Dataset.open(folder, frozenset({0, 1, 2, 3}))
+        self.data = Dataset.open(folder, experiment.data.directions, frozenset({0, 1, 2, 3}))
         model_config = experiment.model_config(
             source_vocabulary=self.data.size, target_vocabulary=self.data.size
         )
@@ -310,7 +315,6 @@ class _Run:
             self.data.dev,
             self.data.vocabulary,
             sentences=sentences,
-            target_language=self.target_language,
         )
 
     def _keep(self, dev: Validation) -> None:
@@ -348,7 +352,7 @@ class _Run:
 
         def dev_bleu(weights: Weights) -> float:
             self.optimizer.load_weights(weights)
-            return self._measure(len(self.data.dev)).bleu
+            return self._measure(sum(map(len, self.data.dev.values()))).bleu
 
         result = best_average([self._best_path(step) for step in steps], dev_bleu)
         self.optimizer.load_weights(current)

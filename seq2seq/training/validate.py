@@ -8,15 +8,17 @@ report. Reported figures come from ``evaluate``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import sacrebleu
 import torch
 
 from seq2seq.config import SearchConfig
 from seq2seq.decoding.search import search
 from seq2seq.nn.model import AnyModel
+from seq2seq.training.corpus import Direction
 from seq2seq.training.data import ParallelIds, make_batch
 
 __all__ = ["Validation", "Vocabulary", "validate"]
@@ -53,7 +55,7 @@ class Validation:
         loss: negative log-likelihood per piece, in nats, without label smoothing.
         accuracy: share of pieces that the model thinks most probable, given the right ones
             before.
-        bleu: of greedy translations of the first ``validation_sentences`` pairs.
+        bleu: of greedy translations of the first pairs of each direction, its mean.
     """
 
     loss: float
@@ -69,21 +71,32 @@ class Validation:
 @torch.inference_mode()
 def validate(
     model: AnyModel,
-    data: ParallelIds,
+    data: Mapping[Direction, ParallelIds],
     vocabulary: Vocabulary,
     *,
     sentences: int,
-    target_language: str,
 ) -> Validation:
-    """Measure ``model`` (left in the mode it was in) on the dev pairs."""
+    """Measure ``model`` (left in the mode it was in) on the dev pairs of every direction.
+
+    Args:
+        model: to measure.
+        data: dev pairs by direction.
+        vocabulary: of the model.
+        sentences: to translate, shared between the directions.
+    """
     training = model.training
     model.eval()
     try:
-        loss, accuracy = _teacher_forced(model, data)
-        bleu = _greedy_bleu(model, data, vocabulary, sentences, target_language)
+        sums = np.sum([_teacher_forced(model, pairs) for pairs in data.values()], axis=0)
+        share = -(-sentences // len(data))
+        bleu = [
+            _greedy_bleu(model, pairs, vocabulary, share, target)
+            for (_, target), pairs in data.items()
+        ]
     finally:
         model.train(training)
-    return Validation(loss=loss, accuracy=accuracy, bleu=bleu)
+    nll, correct, tokens = map(float, sums)
+    return Validation(loss=nll / tokens, accuracy=correct / tokens, bleu=float(np.mean(bleu)))
 
 
 def _rows_by_length(data: ParallelIds, count: int, rows_at_once: int) -> list[list[int]]:
@@ -91,7 +104,8 @@ def _rows_by_length(data: ParallelIds, count: int, rows_at_once: int) -> list[li
     return [order[i : i + rows_at_once] for i in range(0, count, rows_at_once)]
 
 
-def _teacher_forced(model: AnyModel, data: ParallelIds) -> tuple[float, float]:
+def _teacher_forced(model: AnyModel, data: ParallelIds) -> tuple[float, float, int]:
+    """Negative log-likelihood, right guesses and pieces, summed up."""
     config = model.config
     nll, correct, tokens = 0.0, 0.0, 0
     for rows in _rows_by_length(data, len(data), 128):
@@ -105,7 +119,7 @@ def _teacher_forced(model: AnyModel, data: ParallelIds) -> tuple[float, float]:
         nll -= float(logs.gather(1, wanted[:, None]).sum())
         correct += float((logs.argmax(dim=1) == wanted).sum())
         tokens += batch.tokens
-    return nll / tokens, correct / tokens
+    return nll, correct, tokens
 
 
 def _greedy_bleu(

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from seq2seq import Translator
 from seq2seq.config import DataFile
 from seq2seq.evaluation.metrics import score
-from seq2seq.training.prepare import read_pairs
+from seq2seq.training.corpus import read_pairs
 
 
 def main() -> int:

@@ -48,8 +48,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     config = {
         "name": "grammar",
         "data": {
-            "source": "fr",
-            "target": "en",
+            "directions": [["fr", "en"]],
             "train": [settings("train.tsv")],
             "dev": [settings("dev.tsv")],
             "vocabulary": 400,

@@ -33,7 +33,7 @@ def experiment(model: dict[str, Any] = TRANSFORMER, **training: Any) -> Experime
     return Experiment.from_dict(
         {
             "name": "toy",
-            "data": {"source": "fr", "target": "en", "train": [file], "dev": [file]},
+            "data": {"directions": [["fr", "en"]], "train": [file], "dev": [file]},
             "model": model,
             "training": {
                 "batch_tokens": 256, "learning_rate": 0.005, "warmup_steps": 20, "max_steps": 24,
@@ -51,7 +51,7 @@ def run(tmp_path: Path) -> Path:
     dataset = folder / "dataset"
     dataset.mkdir(parents=True)
     random = np.random.default_rng(0)
-    for name, pairs in (("train", 600), ("dev", 40)):
+    for name, pairs in (("train", 600), ("dev.fr-en", 40)):
         words = [random.integers(4, 14, size=random.integers(2, 6)).tolist() for _ in range(pairs)]
         write_ids(dataset, f"{name}.source", [[*word, 2] for word in words])
         write_ids(dataset, f"{name}.target", [[*word[::-1], 2] for word in words])

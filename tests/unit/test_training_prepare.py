@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seq2seq.config import ConfigError, DataFile, Experiment
+from seq2seq.config import ConfigError, Experiment
 from seq2seq.text.moses_bpe import MosesBpe
 from seq2seq.training.data import ParallelIds
-from seq2seq.training.prepare import clean, copy_pairs, prepare, read_pairs
+from seq2seq.training.prepare import prepare
 from seq2seq.training.validate import Vocabulary
 
 WORDS = {"chat": "cat", "chien": "dog", "homme": "man", "fleur": "flower", "livre": "book"}
@@ -28,8 +28,7 @@ def experiment(**data: object) -> Experiment:
         {
             "name": "toy",
             "data": {
-                "source": "fr",
-                "target": "en",
+                "directions": [["fr", "en"]],
                 "train": [{"path": "train.tsv.gz"}],
                 "dev": [{"path": "dev.tsv"}],
                 "vocabulary": 450,
@@ -50,12 +49,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_ids_on_disk_are_those_of_the_text(folder: Path) -> None:
-    prepare(experiment(copy_rate=0.1), data=folder, out=folder / "run")
+    prepare(experiment(copy_rate=0.1), data=[folder], out=folder / "run")
     dataset = folder / "run" / "dataset"
     report = json.loads((dataset / "dataset.json").read_text())
-    train, dev = ParallelIds.open(dataset, "train"), ParallelIds.open(dataset, "dev")
+    train, dev = ParallelIds.open(dataset, "train"), ParallelIds.open(dataset, "dev.fr-en")
     assert report["train"] == len(train) == 130 + 13
-    assert report["dev"] == len(dev) == 10
+    assert report["dev"] == {"fr-en": len(dev)} == {"fr-en": 10}
     text = MosesBpe.load(dataset, languages=("fr", "en"))
     assert report["vocabulary"] == text.vocabulary_size
     pieces = json.loads((dataset / "vocabulary.json").read_text(encoding="utf-8"))
@@ -71,78 +70,51 @@ def test_ids_on_disk_are_those_of_the_text(folder: Path) -> None:
 
 def test_preparing_twice_gives_the_same(folder: Path) -> None:
     for name in ("one", "two"):
-        prepare(experiment(), data=folder, out=folder / name)
+        prepare(experiment(), data=[folder], out=folder / name)
     for path in (folder / "one" / "dataset").iterdir():
         assert path.read_bytes() == (folder / "two" / "dataset" / path.name).read_bytes()
 
 
-def test_cleaning_says_what_it_left_out() -> None:
-    pairs = [
-        ("Bonjour.", "Hello."),
-        ("Bonjour.", "Hello."),
-        ("", "Hello."),
-        ("Salut.", "Dev target."),
-        ("Dev source.", "Hi."),
-        ("Oui.", "Yes, " + "of course, " * 20),
-        ("Bonsoir.", "Hello."),
-    ]
-    kept, counts = clean(pairs, [("Dev source.", "Dev target.")], max_ratio=4.0)
-    assert kept == [("Bonjour.", "Hello."), ("Bonsoir.", "Hello.")]
-    assert counts == {
-        "kept": 2, "repeated": 1, "empty side": 1, "stands in the dev set": 2, "lengths differ": 1
-    }  # fmt: skip
-
-
-def test_copied_characters_stand_on_both_sides() -> None:
-    pairs = copy_pairs([("Un chat.", "A cat.")], rate=40.0, seed=3)
-    assert len(pairs) == 40
-    for source, target in pairs:
-        rare = source.replace("Un chat.", "").strip()
-        assert rare
-        assert target in (f"A cat. {rare}", f"{rare} A cat.")
-    assert copy_pairs([("a", "b")] * 10, rate=0.0, seed=1) == []
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"one column only\n", "line 1 has 1 columns, 2 are needed"),
-        (b"Hello.\tBonjour.\nno tab\n", "line 2 has 1 columns"),
-        (b"Hello.\tBonjour.\n\xff\xfe\tx\n", "line 2 is not UTF-8"),
-    ],
-)
-def test_bad_lines_are_named(tmp_path: Path, content: bytes, message: str) -> None:
-    (tmp_path / "x.tsv").write_bytes(content)
-    file = DataFile(path="x.tsv", columns=("en", "fr"))
-    with pytest.raises(ConfigError, match=message):
-        list(read_pairs(file, tmp_path, "fr", "en"))
-
-
-def test_bad_files_are_named(tmp_path: Path) -> None:
-    (tmp_path / "x.tsv.gz").write_bytes(b"\x1f\x8b not gzip")
-    for name in ("x.tsv.gz", "missing.tsv"):
-        with pytest.raises(ConfigError, match=f"{name}: cannot be read"):
-            list(read_pairs(DataFile(path=name), tmp_path, "fr", "en"))
-
-
-def test_columns_byte_order_mark_and_line_ends(tmp_path: Path) -> None:
-    (tmp_path / "x.tsv").write_bytes("\ufeffBonjour.\tHallo.\tHello.\r\n".encode())
-    file = DataFile(path="x.tsv", columns=("fr", "de", "en"))
-    assert list(read_pairs(file, tmp_path, "fr", "en")) == [("Bonjour.", "Hello.")]
-    assert list(read_pairs(file, tmp_path, "de", "fr")) == [("Hallo.", "Bonjour.")]
-
-
 def test_nothing_is_left_behind_by_a_failure(folder: Path) -> None:
     (folder / "dev.tsv").write_text("", encoding="utf-8")
-    with pytest.raises(ConfigError, match="holds no sentence pair"):
-        prepare(experiment(), data=folder, out=folder / "run")
+    with pytest.raises(ConfigError, match="no dev pair from fr to en is left"):
+        prepare(experiment(), data=[folder], out=folder / "run")
     assert not (folder / "run").exists()
 
 
 def test_long_pairs_are_counted(folder: Path) -> None:
-    prepare(experiment(max_pieces=4), data=folder, out=folder / "run")
+    prepare(experiment(max_pieces=4), data=[folder], out=folder / "run")
     report = json.loads((folder / "run" / "dataset" / "dataset.json").read_text())
     assert report["cleaning"]["too long"] > 0
     lengths = ParallelIds.open(folder / "run" / "dataset", "train").target_lengths
     assert lengths.max(initial=0) <= 4
     assert np.all(lengths > 0)
+
+
+def test_every_direction_says_which_language_it_wants(folder: Path) -> None:
+    prepare(experiment(directions=[["fr", "en"], ["en", "fr"]]), data=[folder], out=folder / "run")
+    dataset = folder / "run" / "dataset"
+    text = MosesBpe.load(dataset, languages=("fr", "en"), target_tags=True)
+    en, fr = PAIRS[-10]
+    for source, target in (((fr, "fr"), (en, "en")), ((en, "en"), (fr, "fr"))):
+        pairs = ParallelIds.open(dataset, f"dev.{source[1]}-{target[1]}")
+        ids = text.ids(source[0], language=source[1], target_language=target[1])
+        assert pairs.pair(0)[0].tolist() == ids
+        assert text.piece_text(ids[0]) == f"<2{target[1]}>"
+        assert text.decode(pairs.pair(0)[1].tolist(), language=target[1]).text == target[0]
+
+
+def test_files_are_looked_for_in_all_folders(folder: Path) -> None:
+    other = folder / "other"
+    other.mkdir()
+    (folder / "dev.tsv").rename(other / "dev.tsv")
+    prepare(experiment(), data=[folder, other], out=folder / "run")
+    assert len(ParallelIds.open(folder / "run" / "dataset", "dev.fr-en")) == 10
+
+
+def test_joined_pairs_are_added_and_counted(folder: Path) -> None:
+    prepare(experiment(join_rate=0.5, copy_rate=0.0), data=[folder], out=folder / "run")
+    dataset = folder / "run" / "dataset"
+    report = json.loads((dataset / "dataset.json").read_text())
+    assert report["cleaning"]["joined"] == 65
+    assert report["train"] == 195

@@ -1,0 +1,160 @@
+"""Sentence pairs of every direction: read, cleaned, enriched and mixed."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from seq2seq.config import ConfigError, DataConfig, DataFile
+
+__all__ = ["Corpus", "Direction", "Pair", "clean", "copy_pairs", "gather", "join_pairs", "mix",
+           "read_pairs"]  # fmt: skip
+
+Pair = tuple[str, str]
+Direction = tuple[str, str]
+Corpus = dict[Direction, list[Pair]]
+"""Pairs of each direction, source first."""
+
+# Characters that no translation changes: symbols, emoji, and letters of scripts that a European
+# vocabulary does not hold.
+_RARE_RANGES = (
+    (0x1F300, 0x1F5FF), (0x1F600, 0x1F64F), (0x1F680, 0x1F6C5), (0x1F90D, 0x1F9FF),
+    (0x2600, 0x26FF), (0x2190, 0x21FF), (0x0391, 0x03A1), (0x03B1, 0x03C9), (0x0410, 0x044F),
+    (0x05D0, 0x05EA), (0x0621, 0x063A), (0x0E01, 0x0E2E), (0x3042, 0x3093), (0x4E00, 0x9FA5),
+    (0xAC00, 0xD7A3),
+)  # fmt: skip
+_MOST_JOINED = 5
+
+
+def gather(config: DataConfig, files: Iterable[DataFile], folders: Sequence[Path]) -> Corpus:
+    """Read the pairs of all files, each in every direction that it serves.
+
+    Args:
+        config: names the directions.
+        files: to read.
+        folders: where the files are looked for, in this order.
+
+    Raises:
+        ConfigError: a file is missing, not UTF-8, or has a line with too few columns.
+    """
+    corpus: Corpus = {direction: [] for direction in config.directions}
+    for file in files:
+        folder = next((f for f in folders if (f / file.path).exists()), folders[0])
+        for direction in config.directions:
+            if file.serves(direction):
+                corpus[direction] += read_pairs(file, folder, *direction)
+    return corpus
+
+
+def read_pairs(file: DataFile, folder: Path, source: str, target: str) -> Iterator[Pair]:
+    """Yield (source, target) of each line of a tab-separated file, plain or gzip."""
+    path = folder / file.path
+    columns = file.columns.index(source), file.columns.index(target)
+    number = 0
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+            for number, raw in enumerate(stream, start=1):
+                fields = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                cells = fields.split("\t")
+                if len(cells) < len(file.columns):
+                    raise ConfigError(
+                        f"{path}: line {number} has {len(cells)} columns, "
+                        f"{len(file.columns)} are needed ({', '.join(file.columns)})"
+                    )
+                yield cells[columns[0]].strip(), cells[columns[1]].strip()
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{path}: cannot be read ({reason})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: line {number} is not UTF-8 text") from error
+
+
+def clean(corpus: Corpus, dev: Corpus, *, max_ratio: float) -> tuple[Corpus, Counter[str]]:
+    """Leave out pairs that would not help.
+
+    Dropped: an empty side, a side that also stands in a dev set, sides whose lengths in
+    characters differ by more than ``max_ratio`` (short ones are spared), and repetitions.
+
+    Returns:
+        The kept pairs in order and how many went for which reason.
+    """
+    held_out = {
+        (language, text)
+        for direction, pairs in dev.items()
+        for pair in pairs
+        for language, text in zip(direction, pair, strict=True)
+    }
+    counts: Counter[str] = Counter(kept=0)
+    result: Corpus = {}
+    for direction, pairs in corpus.items():
+        seen: set[Pair] = set()
+        result[direction] = kept = []
+        for pair in pairs:
+            shorter, longer = sorted(len(side) + 10 for side in pair)
+            if not all(pair):
+                counts["empty side"] += 1
+            elif not held_out.isdisjoint(zip(direction, pair, strict=True)):
+                counts["stands in the dev set"] += 1
+            elif longer > max_ratio * shorter:
+                counts["lengths differ"] += 1
+            elif pair in seen:
+                counts["repeated"] += 1
+            else:
+                seen.add(pair)
+                kept.append(pair)
+        counts["kept"] += len(kept)
+    return result, counts
+
+
+def mix(corpus: Corpus, *, temperature: float, seed: int) -> Corpus:
+    """Repeat the pairs of small directions (Arivazhagan 2019, section 4.2).
+
+    A direction of n pairs shall be met in proportion to n**(1 / temperature), while the largest
+    one stays as it is; what does not make a whole repetition is drawn.
+    """
+    chance = random.Random(seed)  # noqa: S311
+    largest = max(map(len, corpus.values()))
+    result: Corpus = {}
+    for direction, pairs in corpus.items():
+        wanted = round(largest * (len(pairs) / largest) ** (1 / temperature))
+        whole, rest = divmod(wanted, len(pairs)) if pairs else (0, 0)
+        result[direction] = pairs * whole + chance.sample(pairs, rest)
+    return result
+
+
+def copy_pairs(pairs: list[Pair], *, rate: float, seed: int) -> list[Pair]:
+    """Pairs with the same rare characters put into both sides, at the start or the end.
+
+    A model trained on them carries an emoji or a foreign letter over instead of dropping it.
+    """
+    chance = random.Random(seed)  # noqa: S311
+    result = []
+    for source, target in chance.choices(pairs, k=round(rate * len(pairs))):
+        first, last = chance.choice(_RARE_RANGES)
+        rare = "".join(chr(chance.randint(first, last)) for _ in range(chance.randint(1, 2)))
+        if chance.random() < 0.7:
+            result.append((f"{source} {rare}", f"{target} {rare}"))
+        else:
+            result.append((f"{rare} {source}", f"{rare} {target}"))
+    return result
+
+
+def join_pairs(pairs: list[Pair], direction: Direction, *, rate: float, seed: int) -> list[Pair]:
+    """Several pairs in a row as one, two to five (Kondo 2021).
+
+    A model that has only met single short sentences loses its way in a longer input.
+    """
+    chance = random.Random(seed)  # noqa: S311
+    gaps = ["" if language == "zh" else " " for language in direction]
+    result = []
+    for _ in range(round(rate * len(pairs))):
+        drawn = chance.choices(pairs, k=chance.randint(2, _MOST_JOINED))
+        source, target = (
+            gap.join(side) for gap, side in zip(gaps, zip(*drawn, strict=True), strict=True)
+        )
+        result.append((source, target))
+    return result
