@@ -6,16 +6,16 @@ torch, survives a round trip through JSON unchanged, and carries a schema versio
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import UnionType
-from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import Any, Self
 
 import numpy as np
 
 from seq2seq.config import SearchConfig
 from seq2seq.decoding.trace import Trace
-from seq2seq.text.encoding import Encoding
+from seq2seq.plain import from_plain, to_plain
+from seq2seq.text.encoding import Encoding, Piece, Word
 
 __all__ = [
     "SCHEMA",
@@ -192,7 +192,7 @@ class Translation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; :meth:`from_dict` gives an equal document back."""
-        result = _to_plain(self)
+        result = to_plain(self)
         assert isinstance(result, dict)  # noqa: S101  (for the type checker)
         return result
 
@@ -201,69 +201,97 @@ class Translation:
         """Read a document back.
 
         Raises:
-            TranslationError: another schema, a missing key, or a value of the wrong kind.
+            TranslationError: another schema, a missing key, a value of the wrong kind, or parts
+                that contradict each other.
         """
         if not isinstance(values, dict) or "schema" not in values:
             raise TranslationError("not a Translation document: it has no 'schema'")
-        if values["schema"] != SCHEMA:
-            raise TranslationError(
-                f"schema {values['schema']!r} cannot be read, only schema {SCHEMA}"
-            )
+        schema = values["schema"]
+        if isinstance(schema, int) and schema != SCHEMA:
+            raise TranslationError(f"schema {schema} cannot be read, only schema {SCHEMA}")
         try:
-            document = _from_plain(cls, values)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            document = from_plain(cls, values, where=cls.__name__)
+            _check(document)
+        except ValueError as error:
             raise TranslationError(f"damaged Translation document: {error}") from error
         assert isinstance(document, cls)  # noqa: S101
         return document
 
 
-def _to_plain(value: Any) -> Any:
-    if isinstance(value, SearchConfig):
-        return value.to_dict()
-    if isinstance(value, np.ndarray):
-        return {"shape": list(value.shape), "data": [float(x) for x in value.ravel()]}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, tuple | list):
-        return [_to_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _to_plain(item) for key, item in value.items()}
-    return value
+# --- What must fit together -------------------------------------------------------------------
 
 
-def _from_plain(hint: Any, value: Any) -> Any:
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        if value is None and type(None) in inner:
-            return None
-        return _from_plain(next(h for h in inner if h is not type(None)), value)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise TypeError(f"expected a list, found {type(value).__name__}")
-        return tuple(_from_plain(inner[0], item) for item in value)
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise TypeError(f"expected an object, found {type(value).__name__}")
-        return {inner[0](key): _from_plain(inner[1], item) for key, item in value.items()}
-    if origin is Literal:
-        if value not in inner:
-            raise ValueError(f"{value!r} is not one of {inner}")
-        return value
-    if hint is np.ndarray:
-        return np.asarray(value["data"], dtype=np.float32).reshape(value["shape"])
-    if isinstance(hint, type) and issubclass(hint, SearchConfig):
-        return SearchConfig.from_dict(value)
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, dict):
-            raise TypeError(f"expected an object, found {type(value).__name__}")
-        names = {f.name for f in dataclasses.fields(hint)}
-        if unknown := set(value) - names:
-            raise ValueError(f"unknown key {min(unknown)!r}")
-        hints = get_type_hints(hint)
-        values = {key: _from_plain(hints[key], item) for key, item in value.items()}
-        return hint(**values)  # type: ignore[operator]
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint):
-        raise TypeError(f"expected {hint.__name__}, found {type(value).__name__}")
-    return value
+def _check(document: Translation) -> None:
+    """Refuse what no search writes and no figure could draw: a document can come from anybody."""
+    for name, encoding in (("source", document.source), ("target", document.target)):
+        _check_encoding(name, encoding)
+    _check_probabilities("target", document.target, document.token_log_probabilities)
+    nodes = _check_trace(document.trace, sources=len(document.source.pieces))
+    for index, alternative in enumerate(document.n_best):
+        name = f"n_best[{index}]"
+        _check_encoding(name, alternative.target)
+        _check_probabilities(name, alternative.target, alternative.token_log_probabilities)
+        if alternative.node is not None and alternative.node not in nodes:
+            raise ValueError(f"{name}: node {alternative.node} is not in the trace")
+    if document.n_best and document.n_best[0].target != document.target:
+        raise ValueError("n_best: the first is not the target")
+    if document.attention is not None:
+        _check_attention(document.attention, source=document.source, target=document.target)
+
+
+def _check_encoding(name: str, encoding: Encoding) -> None:
+    parts: dict[str, Sequence[Piece | Word]] = {"pieces": encoding.pieces, "words": encoding.words}
+    for kind, spans in parts.items():
+        for index, span in enumerate(spans):
+            if not 0 <= span.start <= span.end <= len(encoding.text):
+                raise ValueError(f"{name}.{kind}[{index}]: lies outside the text")
+    for index, word in enumerate(encoding.word_of_piece):
+        if not 0 <= word < len(encoding.words):
+            raise ValueError(f"{name}.pieces[{index}]: there is no word {word}")
+
+
+def _check_probabilities(name: str, target: Encoding, values: tuple[float, ...]) -> None:
+    if len(values) != len(target.pieces):
+        raise ValueError(f"{name}: {len(target.pieces)} pieces, {len(values)} log-probabilities")
+
+
+def _check_attention(attention: AttentionMap, *, source: Encoding, target: Encoding) -> None:
+    layers, heads = len(attention.layers), len(attention.heads)
+    shape = (len(target.pieces), layers, heads, len(source.pieces))
+    if attention.weights.shape != shape:
+        raise ValueError(f"attention: shape {attention.weights.shape}, the text needs {shape}")
+    for axis, shown, size in (("layer", attention.layer, layers), ("head", attention.head, heads)):
+        if shown is not None and not 0 <= shown < size:
+            raise ValueError(f"attention: there is no {axis} {shown}")
+
+
+def _check_trace(trace: Trace | None, *, sources: int) -> frozenset[int]:
+    """All nodes of the trace; each grew from a hypothesis of the step before."""
+    nodes: set[int] = set()
+    grown: dict[int, int | None] = {0: None}  # by the last step, with their parents
+    for place, step in enumerate(trace.steps if trace else ()):
+        name = f"trace.steps[{place}]"
+        if step.position != place:
+            raise ValueError(f"{name}: has position {step.position}")
+        following: dict[int, int | None] = {}
+        for expansion in step.expansions:
+            if (expansion.node, expansion.parent) not in grown.items():
+                raise ValueError(f"{name}: node {expansion.node} did not grow from its parent")
+            if expansion.attention is not None and len(expansion.attention) != sources:
+                raise ValueError(f"{name}: attention does not fit the source")
+            for candidate in expansion.candidates:
+                if (candidate.node is None) != (candidate.fate == "pruned"):
+                    raise ValueError(f"{name}: only a pruned candidate has no node")
+                if candidate.rank < 1:
+                    raise ValueError(f"{name}: rank {candidate.rank} is below 1")
+                if candidate.node is None:
+                    continue
+                if candidate.node in nodes or candidate.node in following:
+                    raise ValueError(f"{name}: node {candidate.node} occurs twice")
+                following[candidate.node] = expansion.node
+        nodes |= set(following)
+        grown = following
+    for finished in trace.finished if trace else ():
+        if finished.node not in nodes:
+            raise ValueError(f"trace.finished: node {finished.node} is not in the trace")
+    return frozenset(nodes)
