@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import reprlib
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
@@ -38,19 +41,29 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read one JSON object from ``path``.
 
     Raises:
-        ConfigError: the file is missing, not UTF-8, not JSON, or not an object.
+        ConfigError: the file is missing, not UTF-8, not JSON, not an object, or says a key twice.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repetition)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text") from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also a number with too many digits
         raise ConfigError(f"{path}: is not valid JSON ({error})") from error
     if not isinstance(value, dict):
         raise ConfigError(f"{path}: must hold a JSON object")
     return value
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a key that is said twice, ``json`` alone would silently drop the first value."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"key {key!r} occurs twice")
+        found[key] = value
+    return found
 
 
 class Settings:
@@ -114,7 +127,7 @@ def _typed(where: str, hint: Any, value: Any) -> Any:
     if origin is Literal:
         if value not in get_args(hint):
             choices = ", ".join(repr(choice) for choice in get_args(hint))
-            raise ConfigError(f"{where}: {value!r} is not one of {choices}")
+            raise ConfigError(f"{where}: {reprlib.repr(value)} is not one of {choices}")
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
@@ -127,9 +140,11 @@ def _typed(where: str, hint: Any, value: Any) -> Any:
     if isinstance(hint, type) and issubclass(hint, Settings):
         return value if isinstance(value, hint) else hint.from_dict(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value) if abs(value) < sys.float_info.max else math.inf
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise ConfigError(f"{where}: {value!r} is not of type {hint.__name__}")
+        raise ConfigError(f"{where}: {reprlib.repr(value)} is not of type {hint.__name__}")
+    if hint is float and not math.isfinite(value):
+        raise ConfigError(f"{where}: {value!r} is not a finite number")
     return value
 
 
@@ -186,7 +201,8 @@ class ModelConfig(Settings):
         name = values.get("architecture")
         if not isinstance(name, str) or name not in ModelConfig.registry:
             known = ", ".join(sorted(ModelConfig.registry))
-            raise ConfigError(f"ModelConfig.architecture: {name!r} is not one of {known}")
+            shown = reprlib.repr(name)
+            raise ConfigError(f"ModelConfig.architecture: {shown} is not one of {known}")
         return ModelConfig.registry[name].from_dict(values)  # type: ignore[return-value]
 
 
@@ -533,11 +549,11 @@ class Experiment(Settings):
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read an experiment from a JSON file; raises :class:`ConfigError`."""
+        values = read_json(path)
         try:
-            return cls.from_dict(read_json(path))
+            return cls.from_dict(values)
         except ConfigError as error:
-            text = str(error)
-            raise ConfigError(text if str(path) in text else f"{path}: {text}") from error
+            raise ConfigError(f"{path}: {error}") from error
 
     def model_config(self, *, source_vocabulary: int, target_vocabulary: int) -> ModelConfig:
         """Complete ``model`` with the vocabulary sizes that ``prepare`` found."""

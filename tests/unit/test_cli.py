@@ -214,7 +214,7 @@ class TestTranslateErrors:
             (("--model", "tiny", "--beam", "0"), "beam: 0 is not between 1 and 64"),
             (("--model", "tiny", "--beam", "x"), "argument --beam: invalid int value: 'x'"),
             (("--model", "tiny", "--n-best", "50"), "n_best: 50 is not at most the beam"),
-            (("--model", "tiny", "--length-penalty", "nan"), "length_penalty: nan is not between"),
+            (("--model", "tiny", "--length-penalty", "nan"), "length_penalty: nan is not a finite number"),
             (("--model", "tiny", "--max-length", "-1"), "max_length: -1 is not between"),
             (("--model", "tiny", "--device", "gpu"), "device 'gpu' is not one of"),
             (("--model", "tiny", "--threads", "0"), "threads is 0"),
