@@ -29,6 +29,7 @@ from seq2seq.request import (
     search_settings,
 )
 from seq2seq.runner import Runner
+from seq2seq.text.encoding import Encoding
 from seq2seq.translation import ModelCardInfo, Translation
 
 __all__ = [
@@ -77,6 +78,7 @@ class Translator:
         if not 1 <= workers <= 1024:
             raise TranslatorError(f"workers is {workers}, it must be between 1 and 1024")
         self._info = checkpoint.info
+        self._text = checkpoint.text
         self._runner = Runner(checkpoint, device=choose_device(device))
         model = self._runner.model
         settings = model.config.to_dict()
@@ -168,6 +170,19 @@ class Translator:
             TranslatorError: an unknown language, no direction that fits, or several.
         """
         return choose_direction(self.directions, source=source, target=target, name=self.info.name)
+
+    def encode(self, text: str, *, language: str, target: str | None = None) -> Encoding:
+        """A text as the model cuts it: pieces, words, and where they stand in the text.
+
+        Args:
+            text: of either side.
+            language: of the text.
+            target: language to translate into, which some models need to be told in the source.
+
+        Raises:
+            TextError: a language that the model does not know.
+        """
+        return self._text.encode(text, language=language, target_language=target)
 
     @overload
     def translate(

@@ -103,8 +103,8 @@ def word_attention(
     end-of-sentence and other specials belongs to no word and is left out.
 
     Args:
-        weights: (target pieces, ..., source pieces) with one row per piece of ``target`` and at
-            least one more after them, read while each piece was produced.
+        weights: (target pieces, ..., source pieces), read while each piece of ``target`` was
+            produced, specials in front left out, and at least one more row after them.
         source, target: encodings of the words joined by spaces.
         pair: the words.
         reading: which step counts as looking at a target word.
@@ -112,7 +112,8 @@ def word_attention(
     columns = _membership(source, pair.source)
     rows = _membership(target, pair.target)
     steps = np.flatnonzero(rows.any(axis=1))
-    picked = weights[steps + (reading == "input")]
+    first = int(steps.min(initial=len(rows)))
+    picked = weights[steps - first + (reading == "input")]
     rows = rows[steps]
     share = rows / np.maximum(rows.sum(axis=0, keepdims=True), 1)
     return np.asarray(np.einsum("tw,t...s,sv->w...v", share, picked, columns))

@@ -214,7 +214,10 @@ class TestTranslateErrors:
             (("--model", "tiny", "--beam", "0"), "beam: 0 is not between 1 and 64"),
             (("--model", "tiny", "--beam", "x"), "argument --beam: invalid int value: 'x'"),
             (("--model", "tiny", "--n-best", "50"), "n_best: 50 is not at most the beam"),
-            (("--model", "tiny", "--length-penalty", "nan"), "length_penalty: nan is not a finite number"),
+            (
+                ("--model", "tiny", "--length-penalty", "nan"),
+                "length_penalty: nan is not a finite number",
+            ),
             (("--model", "tiny", "--max-length", "-1"), "max_length: -1 is not between"),
             (("--model", "tiny", "--device", "gpu"), "device 'gpu' is not one of"),
             (("--model", "tiny", "--threads", "0"), "threads is 0"),
@@ -434,6 +437,14 @@ class TestProcess:
         assert process.wait() == 141
         process.stderr.close()
 
+    @pytest.fixture
+    def heard_interrupts(self) -> Iterator[None]:
+        """A shell starts background jobs deaf to Ctrl-C, and their children inherit that."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+        signal.signal(signal.SIGINT, before)
+
+    @pytest.mark.usefixtures("heard_interrupts")
     def test_ctrl_c_is_quiet_and_ends_with_130(self, models: Path) -> None:
         process = self.start(models, "translate", "--model", "tiny", "--max-length", "2", "--json")
         assert process.stdin is not None

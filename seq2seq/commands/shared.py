@@ -1,0 +1,61 @@
+"""What several commands need: arguments to settings, progress, output."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from tqdm import tqdm
+
+from seq2seq.translator import Translator
+
+__all__ = ["InputError", "load_translator", "print_json", "progress_bar", "search_options"]
+
+
+class InputError(ValueError):
+    """Input or arguments that cannot be used; the message names file and line."""
+
+
+def load_translator(options: argparse.Namespace) -> Translator:
+    """The model that the arguments name, with as many workers as there are processors."""
+    return Translator.load(
+        options.model,
+        device=options.device,
+        threads=options.threads,
+        batch_tokens=options.batch_tokens,
+        workers=_processors() if options.workers is None else options.workers,
+    )
+
+
+def _processors() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux; knows about containers and taskset
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def search_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Languages and search settings for :meth:`Translator.translate`."""
+    keys = ("source", "target", "beam", "length_penalty", "max_length")
+    return {key: getattr(options, key) for key in keys}
+
+
+def print_json(value: dict[str, Any] | Sequence[Any]) -> None:
+    """Write a value to stdout."""
+    sys.stdout.buffer.write(json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+@contextmanager
+def progress_bar(unit: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A progress bar on stderr if that is a terminal."""
+    with tqdm(total=total, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
+
+        def advance(count: int) -> None:
+            bar.update(count)
+
+        yield advance
