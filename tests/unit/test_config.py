@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
-from config_support import EXPERIMENT, FILE, SIZES, SMALLEST, any_settings, refused
+from config_support import EXPERIMENT, FILE, SIZES, SMALLEST, Values, any_settings, refused
 from hypothesis import given, settings
 
 from seq2seq.config import (
@@ -178,8 +178,10 @@ def test_keys_of_another_architecture_are_unknown() -> None:
     assert message.startswith("RecurrentConfig: unknown key 'heads'")
 
 
-def test_experiment_completes_the_model() -> None:
-    config = Experiment.from_dict(EXPERIMENT)
+@pytest.mark.parametrize("sizes", [{}, SIZES])
+def test_experiment_completes_the_model(sizes: Values) -> None:
+    chosen = {"architecture": "transformer", **sizes}
+    config = Experiment.from_dict({**EXPERIMENT, "model": chosen})
     model = config.model_config(source_vocabulary=500, target_vocabulary=500)
     assert model == TransformerConfig(source_vocabulary=500, target_vocabulary=500)
 

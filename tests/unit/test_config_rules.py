@@ -72,6 +72,7 @@ def test_ranges_include_their_ends() -> None:
     SearchConfig(beam=1, min_length=1, max_length=1, length_factor=0, trace_candidates=50)
     TransformerConfig(source_vocabulary=5, target_vocabulary=5, dropout=0, pad_id=4)
     DataConfig.from_dict({**DATA, "vocabulary": 65535, "max_pieces": 2, "join_rate": 0})
+    DataConfig.from_dict({**DATA, "vocabulary": 300, "temperature": 100, "copy_rate": 0})
     TrainingConfig(learning_rate=1, label_smoothing=0, clip_norm=0, adam_betas=(0, 0))
 
 

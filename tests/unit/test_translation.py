@@ -195,6 +195,8 @@ DAMAGE: list[tuple[str, Change]] = [
     ("piece_texts: expected dict, found list", put("piece_texts", [])),
     ("piece_texts: key 'a' is no whole number", put("piece_texts", {"a": "b"})),
     ("piece_texts: key ' 1_0 ' is no whole number", put("piece_texts", {" 1_0 ": "b"})),
+    ("piece_texts: key '007' is no whole number", put("piece_texts", {"007": "b"})),
+    ("piece_texts: key '٣' is no whole number", put("piece_texts", {"٣": "b"})),
     ("piece_texts.7: expected str, found int", put("piece_texts", {"7": 7})),
     ("fate: is not one of 'kept', 'pruned'", put(f"{CANDIDATE}.fate", "lost")),
     ("fate: is not one of 'kept', 'pruned'", put(f"{CANDIDATE}.fate", ["kept"])),
@@ -267,6 +269,23 @@ def test_damaged_documents_are_refused_in_one_line(message: str, change: Change)
 def test_what_is_no_document_at_all(value: Any) -> None:
     with pytest.raises(TranslationError, match="not a Translation document: it has no 'schema'"):
         Translation.from_dict(value)
+
+
+def test_hypothesis_may_finish_at_any_step() -> None:
+    document = beam_document()
+    document["trace"]["steps"][0]["expansions"][0]["candidates"][2].update(fate="finished", node=5)
+    document["trace"]["finished"].append({**document["trace"]["finished"][0], "node": 5})
+    document["n_best"].append({**document["n_best"][0], "node": 5})
+    assert Translation.from_dict(document).n_best[1].node == 5
+
+
+def test_hypothesis_cannot_skip_a_step() -> None:
+    document = beam_document()
+    steps = document["trace"]["steps"]
+    late = {**steps[1]["expansions"][0], "candidates": []}
+    steps.append({"position": 2, "expansions": [late]})
+    with pytest.raises(TranslationError, match=r"steps\[2\]: node 1 did not grow"):
+        Translation.from_dict(document)
 
 
 def test_node_that_occurs_in_an_earlier_step_is_refused() -> None:
