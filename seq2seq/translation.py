@@ -95,7 +95,7 @@ class Alternative:
         score: normalised, what the list is sorted by.
         log_probability: sum over ``token_log_probabilities``.
         token_log_probabilities: the model's own, one per target piece, eos included.
-        node: its last node in the trace, if there is one.
+        node: its last node in the trace, if there is one; a document may be passed on without it.
     """
 
     target: Encoding
@@ -231,7 +231,8 @@ def _check(document: Translation) -> None:
         name = f"n_best[{index}]"
         _check_encoding(name, alternative.target)
         _check_probabilities(name, alternative.target, alternative.token_log_probabilities)
-        if alternative.node is not None and alternative.node not in nodes:
+        known = alternative.node is None or alternative.node in nodes
+        if document.trace is not None and not known:
             raise ValueError(f"{name}: node {alternative.node} is not in the trace")
     if document.n_best and document.n_best[0].target != document.target:
         raise ValueError("n_best: the first is not the target")
