@@ -19,7 +19,7 @@ from tqdm import tqdm
 from seq2seq.config import ConfigError, Experiment
 from seq2seq.files import write_json
 from seq2seq.nn import AnyModel, build_model
-from seq2seq.training.average import Weights, best_average, write_tensors
+from seq2seq.training.average import Average, Weights, best_average, write_tensors
 from seq2seq.training.corpus import Direction
 from seq2seq.training.data import Batch, ParallelIds, dev_split, make_batch, plan_batches
 from seq2seq.training.machine import (
@@ -344,18 +344,23 @@ class _Run:
                 path.unlink()
 
     def _average(self) -> None:
-        """Write ``model.safetensors`` from the best checkpoints and restore the weights."""
+        """Write ``model.safetensors`` from the best checkpoints and restore the weights.
+
+        Before the first validation there is none yet: then from the weights as they are.
+        """
         steps = [int(step) for _, step in self.progress.best]
-        if not steps:
-            return
         current = self.optimizer.weights()
 
         def dev_bleu(weights: Weights) -> float:
             self.optimizer.load_weights(weights)
             return self._measure(sum(map(len, self.data.dev.values()))).bleu
 
-        result = best_average([self._best_path(step) for step in steps], dev_bleu)
-        self.optimizer.load_weights(current)
+        if steps:
+            result = best_average([self._best_path(step) for step in steps], dev_bleu)
+            self.optimizer.load_weights(current)
+        else:
+            steps = [self.progress.step]
+            result = Average(weights=current, count=1, bleu=dev_bleu(current))
         write_tensors(self.folder / "model.safetensors", result.weights)
         average = {"checkpoints": steps[: result.count], "dev_bleu": result.bleu}
         write_json(self.folder / "average.json", average)

@@ -169,6 +169,16 @@ def test_two_processes_equal_one(run: Path, tmp_path: Path) -> None:
             torch.testing.assert_close(parts[name], tensor, atol=1e-2, rtol=1e-2)
 
 
+def test_a_model_is_left_behind_before_the_first_validation(run: Path) -> None:
+    progress = train(experiment(), folder=run, device="cpu", minutes=0.0)
+    assert progress.step == 1
+    assert progress.curve == []
+    average = json.loads((run / "average.json").read_text())
+    assert average["checkpoints"] == [1]
+    assert 0 <= average["dev_bleu"] <= 100
+    assert load_file(run / "model.safetensors").keys()
+
+
 def test_early_stopping(run: Path) -> None:
     settings = experiment(learning_rate=1e-9, max_steps=400, validate_every=2, patience=3)
     progress = train(settings, folder=run, device="cpu")
