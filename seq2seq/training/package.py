@@ -41,15 +41,21 @@ def package(run: Path, folder: Path, *, storage: Storage, scores: Sequence[Path]
         directions=data.directions,
         search=experiment.search,
     )
-    card = model_card(
-        experiment,
-        model=model,
-        dataset=read_json(run / "dataset" / "dataset.json"),
-        history=read_json(run / "history.json"),
-        average=read_json(run / "average.json"),
-        storage=storage,
-        scores=[read_json(path) for path in scores],
-    )
+    try:
+        card = model_card(
+            experiment,
+            model=model,
+            dataset=read_json(run / "dataset" / "dataset.json"),
+            history=read_json(run / "history.json"),
+            average=read_json(run / "average.json"),
+            storage=storage,
+            scores=[read_json(path) for path in scores],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{run}: dataset.json, history.json, average.json or a file of scores lacks what the "
+            f"model card needs ({error!r}); write it again"
+        ) from error
     save_checkpoint(folder, model, text, info, storage=storage, card=card)
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ class Trained(NamedTuple):
     checkpoints: Path
     test: Path
     scores: dict[str, float]
+    run: Path
 
 
 def settings(file: str) -> dict[str, object]:
@@ -84,7 +86,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         words += ["--columns", "en,fr", str(root / "test.tsv"), "--bootstrap-samples", "0"]
         assert main(["evaluate", *words]) == 0
         scores = json.loads(out.buffer.getvalue())  # type: ignore[attr-defined]
-    return Trained(root / "checkpoints", root / "test.tsv", scores)
+    return Trained(root / "checkpoints", root / "test.tsv", scores, Path(run))
 
 
 @pytest.fixture
@@ -96,6 +98,20 @@ def translator(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> Translator:
 def test_unseen_sentences_are_translated_well(trained: Trained) -> None:
     assert trained.scores["sentences"] == 60
     assert trained.scores["bleu"] > 80
+
+
+@pytest.mark.parametrize("name", ["history.json", "average.json", "dataset/dataset.json"])
+def test_a_run_with_a_damaged_record_is_not_packaged(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    shutil.copytree(trained.run, tmp_path / "run")
+    for damage in ("{}", '{"step": []}', "[1]", "{"):
+        (tmp_path / "run" / name).write_text(damage)
+        assert main(["package", str(tmp_path / "run"), str(tmp_path / "out")]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "run" in error
+        assert not (tmp_path / "out").exists()
 
 
 def test_a_sentence_and_why(translator: Translator) -> None:
