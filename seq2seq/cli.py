@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after ``seq2seq``; None takes the process's own.
     """
     debug = os.environ.get("SEQ2SEQ_DEBUG") == "1"
+    _open_closed_streams()
     try:
         options = _parser().parse_args(arguments)
         _run(options)
@@ -82,6 +83,13 @@ def _report(error: Exception) -> int:
         status = _FAILURE
     print(f"seq2seq: error: {' '.join(message.split())}", file=sys.stderr)
     return status
+
+
+def _open_closed_streams() -> None:
+    """Python has no stream where a shell closed it, as with ``2>&-``: nothing is read or shown."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _drop_output() -> None:

@@ -437,6 +437,20 @@ class TestProcess:
         assert process.wait() == 141
         process.stderr.close()
 
+    @pytest.mark.parametrize(("closed", "out"), [("<&-", ""), (">&-", ""), ("2>&-", "lines")])
+    def test_a_closed_stream_is_an_empty_one(self, models: Path, closed: str, out: str) -> None:
+        command = [sys.executable, "-m", "seq2seq", "translate", "--model", "tiny"]
+        done = subprocess.run(
+            ["/bin/sh", "-c", f'"$@" {closed}', "sh", *command, "--max-length", "3"],
+            input=b"Le chat.\n",
+            env=environment(models),
+            cwd=models,
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout.count(b"\n") == (1 if out else 0)
+
     @pytest.fixture
     def heard_interrupts(self) -> Iterator[None]:
         """A shell starts background jobs deaf to Ctrl-C, and their children inherit that."""
