@@ -1,0 +1,21 @@
+"""Settings as frozen, validated dataclasses that read and write JSON."""
+
+from seq2seq.config.experiment import DataConfig, DataFile, Experiment, TrainingConfig
+from seq2seq.config.models import ModelConfig, RecurrentConfig, TransformerConfig
+from seq2seq.config.search import SamplingConfig, SearchConfig
+from seq2seq.config.settings import ConfigError, Settings, read_json
+
+__all__ = [
+    "ConfigError",
+    "DataConfig",
+    "DataFile",
+    "Experiment",
+    "ModelConfig",
+    "RecurrentConfig",
+    "SamplingConfig",
+    "SearchConfig",
+    "Settings",
+    "TrainingConfig",
+    "TransformerConfig",
+    "read_json",
+]
