@@ -60,6 +60,8 @@ def _run(options: argparse.Namespace) -> None:
         "models": commands.models,
         "translate": commands.translate,
         "evaluate": commands.evaluate,
+        "measure": commands.measure,
+        "backtranslate": commands.backtranslate,
         "prepare": commands.prepare,
         "train": commands.train,
         "package": commands.package,
@@ -115,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_models(commands)
     _add_translate(commands)
     _add_evaluate(commands)
+    _add_measure(commands)
+    _add_backtranslate(commands)
     _add_training(commands)
     return parser
 
@@ -134,11 +138,7 @@ def _add_translate(commands: _Commands) -> None:
     )
     _add_model(parser)
     parser.add_argument("--n-best", type=int, metavar="N", help="alternatives per line")
-    parser.add_argument("--sample", action="store_true", help="draw at random, no search")
-    parser.add_argument("--temperature", type=float, metavar="T", help="of --sample")
-    parser.add_argument("--top-k", type=int, metavar="K", help="of --sample")
-    parser.add_argument("--top-p", type=float, metavar="P", help="of --sample")
-    parser.add_argument("--seed", type=int, metavar="N", help="of --sample")
+    _add_sampling(parser)
     parser.add_argument("--json", action="store_true", help="a Translation document per line")
     parser.add_argument("--trace", action="store_true", help="with the whole search (--json)")
 
@@ -154,6 +154,40 @@ def _add_evaluate(commands: _Commands) -> None:
         "--columns", required=True, metavar="en,fr", help="languages of the file's columns"
     )
     _add_model(parser)
+    parser.add_argument(
+        "--bootstrap",
+        metavar="NAME|FOLDER",
+        help="a second model: does it differ? (paired bootstrap by sacrebleu)",
+    )
+    _add_scoring(parser)
+
+
+def _add_measure(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "measure",
+        help="all figures about models, as JSON files",
+        description="Scores, failures, BLEU by length and alignment error rates of models on the "
+        "files that the settings name; writes MODEL.json per model.",
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG.json", help="the test files")
+    parser.add_argument(
+        "--models", nargs="+", metavar="NAME|FOLDER", help="which (default: all that are embedded)"
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), metavar="DIR", help="of its files (default data)"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("assets/results"),
+        metavar="DIR",
+        help="default %(default)s",
+    )
+    _add_scoring(parser)
+    _add_search(parser)
+
+
+def _add_scoring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N pairs")
     parser.add_argument("--tokenize", metavar="NAME", help="of BLEU: 13a, zh, char, intl, none")
     parser.add_argument(
@@ -169,6 +203,10 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, metavar="NAME|FOLDER", help="which model")
     parser.add_argument("--source", metavar="LANG", help="language of the input, for instance fr")
     parser.add_argument("--target", metavar="LANG", help="language of the output")
+    _add_search(parser)
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--beam", type=int, metavar="N", help="hypotheses per step; 1 is greedy")
     parser.add_argument("--length-penalty", type=float, metavar="A", help="exponent, 0 for none")
     parser.add_argument("--max-length", type=int, metavar="N", help="pieces of a translation")
@@ -182,6 +220,39 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-tokens", type=int, metavar="N", help="source pieces times beam of a batch"
     )
+
+
+def _add_sampling(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sample", action="store_true", help="draw at random, no search")
+    parser.add_argument("--temperature", type=float, metavar="T", help="of --sample")
+    parser.add_argument("--top-k", type=int, metavar="K", help="of --sample")
+    parser.add_argument("--top-p", type=float, metavar="P", help="of --sample")
+    parser.add_argument("--seed", type=int, metavar="N", help="of --sample")
+
+
+def _add_backtranslate(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "backtranslate",
+        help="training pairs out of text in one language",
+        description="Translates every sentence once and writes tab-separated pairs (sentence, "
+        "translation); implausible translations are left out. Train the other direction on them: "
+        'in the settings, name the file with "toward" set to the language of the sentences.',
+    )
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="sentences, or TSV")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.tsv[.gz]", help="pairs")
+    parser.add_argument(
+        "--column", type=int, default=1, metavar="N", help="of tab-separated files (default 1)"
+    )
+    parser.add_argument(
+        "--without",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help="files whose sentences are left out: dev and test sets",
+    )
+    _add_model(parser)
+    _add_sampling(parser)
 
 
 def _add_training(commands: _Commands) -> None:
@@ -210,10 +281,8 @@ def _add_training(commands: _Commands) -> None:
         "--storage", choices=("fp32", "fp16", "int8"), default="fp16", help="default fp16"
     )
     package.add_argument(
-        "--scores",
+        "--results",
         type=Path,
-        nargs="*",
-        default=(),
         metavar="FILE.json",
-        help="what evaluate printed, for the model card",
+        help="what measure wrote about this model: for its card and the attention shown first",
     )

@@ -38,11 +38,7 @@ class ForcedAttention:
 def forced_attention(
     translator: Translator, pairs: Sequence[AlignedPair], *, source: str, target: str
 ) -> Iterator[ForcedAttention]:
-    """Make the model write each target side; in order.
-
-    Raises:
-        ValueError: the model has no attention.
-    """
+    """Make the model write each target side; in order. Yields nothing without attention."""
     targets = [
         translator.encode(" ".join(pair.target), language=target, target=target) for pair in pairs
     ]
@@ -56,5 +52,5 @@ def forced_attention(
     )
     for pair, encoding, document in zip(pairs, targets, documents, strict=True):
         if document.attention is None:
-            raise ValueError(f"{translator.card.name} has no attention")
+            return
         yield ForcedAttention(pair, document.source, encoding, document.attention.weights)

@@ -12,19 +12,27 @@ from typing import Any
 
 from tqdm import tqdm
 
+from seq2seq.config import SamplingConfig
 from seq2seq.translator import Translator
 
-__all__ = ["InputError", "load_translator", "print_json", "progress_bar", "search_options"]
+__all__ = [
+    "InputError",
+    "load_translator",
+    "print_json",
+    "progress_bar",
+    "sampling_options",
+    "search_options",
+]
 
 
 class InputError(ValueError):
     """Input or arguments that cannot be used; the message names file and line."""
 
 
-def load_translator(options: argparse.Namespace) -> Translator:
-    """The model that the arguments name, with as many workers as there are processors."""
+def load_translator(options: argparse.Namespace, name: str | None = None) -> Translator:
+    """The model that the arguments name, or another one, with a worker per processor."""
     return Translator.load(
-        options.model,
+        options.model if name is None else name,
         device=options.device,
         threads=options.threads,
         batch_tokens=options.batch_tokens,
@@ -42,7 +50,18 @@ def _processors() -> int:
 def search_options(options: argparse.Namespace) -> dict[str, Any]:
     """Languages and search settings for :meth:`Translator.translate`."""
     keys = ("source", "target", "beam", "length_penalty", "max_length")
-    return {key: getattr(options, key) for key in keys}
+    return {key: getattr(options, key, None) for key in keys}
+
+
+def sampling_options(options: argparse.Namespace) -> SamplingConfig | None:
+    """How to draw instead of searching; None to search."""
+    keys = ("temperature", "top_k", "top_p", "seed")
+    given = {key: getattr(options, key) for key in keys if getattr(options, key) is not None}
+    if options.sample:
+        return SamplingConfig(**given)
+    if given:
+        raise InputError(f"--{min(given).replace('_', '-')} needs --sample")
+    return None
 
 
 def print_json(value: dict[str, Any] | Sequence[Any]) -> None:

@@ -6,10 +6,47 @@ import argparse
 import sys
 from pathlib import Path
 
-from seq2seq.commands.shared import InputError
+from seq2seq.commands.shared import (
+    InputError,
+    load_translator,
+    progress_bar,
+    sampling_options,
+    search_options,
+)
 from seq2seq.config import Experiment
+from seq2seq.training.augment import plausible, sentences, write_pairs
 
-__all__ = ["package", "prepare", "train"]
+__all__ = ["backtranslate", "package", "prepare", "train"]
+
+
+def backtranslate(options: argparse.Namespace) -> None:
+    """Translate text in one language into pairs for training the other way round."""
+    if options.column < 1:
+        raise InputError(f"--column: {options.column} is not above 0")
+    translator = load_translator(options)
+    source, target = translator.direction(options.source, options.target)
+    column = options.column - 1
+    held_out = sentences(options.without, column=column)
+    texts = list(sentences(options.files, column=column, without=held_out))
+    if not texts:
+        raise InputError("no sentence is left to translate")
+    settings = {**search_options(options), "source": source, "target": target}
+    with progress_bar("sentence", len(texts)) as progress:
+        made = translator.translate_many(
+            texts, sample=sampling_options(options), progress=progress, **settings
+        )
+        count = write_pairs(
+            options.out,
+            (
+                (text, translation.text)
+                for text, translation in zip(texts, made, strict=True)
+                if plausible(text, translation.text)
+            ),
+        )
+    print(
+        f"{options.out}: {count:,} pairs ({source}, {target}) of {len(texts):,} sentences",
+        file=sys.stderr,
+    )
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -50,7 +87,7 @@ def package(options: argparse.Namespace) -> None:
     """A trained run to a checkpoint folder."""
     from seq2seq.training.package import package as run  # noqa: PLC0415
 
-    run(options.run, options.folder, storage=options.storage, scores=options.scores)
+    run(options.run, options.folder, storage=options.storage, results=options.results)
 
 
 def _out(options: argparse.Namespace, experiment: Experiment) -> Path:

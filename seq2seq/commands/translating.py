@@ -15,9 +15,9 @@ from seq2seq.commands.shared import (
     load_translator,
     print_json,
     progress_bar,
+    sampling_options,
     search_options,
 )
-from seq2seq.config import SamplingConfig
 from seq2seq.translation import Translation
 from seq2seq.translator import MAX_CHARACTERS, TextTooLongError
 from seq2seq.weights import count_parameters
@@ -63,7 +63,7 @@ def translate(options: argparse.Namespace) -> None:
     """Lines from stdin to stdout, in order, in bounded memory."""
     if options.trace and not options.json:
         raise InputError("--trace needs --json: a line of text cannot hold it")
-    sample = _sampling(options)
+    sample = sampling_options(options)
     translator = load_translator(options)
     interactive = sys.stdin.isatty()
     chunk = 1 if interactive else 100 if options.json else 2000
@@ -86,16 +86,6 @@ def translate(options: argparse.Namespace) -> None:
                     sys.stdout.buffer.flush()
         except TextTooLongError as error:
             raise InputError(f"standard input: line {error.index + 1}: {error}") from error
-
-
-def _sampling(options: argparse.Namespace) -> SamplingConfig | None:
-    keys = ("temperature", "top_k", "top_p", "seed")
-    given = {key: getattr(options, key) for key in keys if getattr(options, key) is not None}
-    if options.sample:
-        return SamplingConfig(**given)
-    if given:
-        raise InputError(f"--{min(given).replace('_', '-')} needs --sample")
-    return None
 
 
 def _lines(stream: BinaryIO) -> Iterator[str]:

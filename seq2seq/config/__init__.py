@@ -1,6 +1,7 @@
 """Settings as frozen, validated dataclasses that read and write JSON."""
 
 from seq2seq.config.experiment import DataConfig, DataFile, Experiment, TrainingConfig
+from seq2seq.config.measure import GoldFile, MeasureConfig
 from seq2seq.config.models import ModelConfig, RecurrentConfig, TransformerConfig
 from seq2seq.config.search import SamplingConfig, SearchConfig
 from seq2seq.config.settings import ConfigError, Settings, read_json
@@ -10,6 +11,8 @@ __all__ = [
     "DataConfig",
     "DataFile",
     "Experiment",
+    "GoldFile",
+    "MeasureConfig",
     "ModelConfig",
     "RecurrentConfig",
     "SamplingConfig",

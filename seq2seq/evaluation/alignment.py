@@ -17,6 +17,7 @@ from seq2seq.config import ConfigError
 from seq2seq.text.encoding import Encoding
 
 __all__ = [
+    "READINGS",
     "AlignedPair",
     "Link",
     "Reading",
@@ -30,6 +31,8 @@ __all__ = [
 Link = tuple[int, int]
 Reading = Literal["producing", "input"]
 """Attention of a target word: while it is produced, or one step later, when it is the input."""
+
+READINGS: tuple[Reading, ...] = ("producing", "input")
 
 _LINK = re.compile(r"(\d+)([-p])(\d+)")
 

@@ -16,9 +16,9 @@ from sacrebleu.metrics.base import Metric
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
-from sacrebleu.significance import _bootstrap_resample, estimate_ci
+from sacrebleu.significance import PairedTest, Result, _bootstrap_resample, estimate_ci
 
-__all__ = ["TOKENIZERS", "MetricError", "Score", "Scores", "score"]
+__all__ = ["TOKENIZERS", "Comparison", "MetricError", "Score", "Scores", "compare", "score"]
 
 TOKENIZERS = ("13a", "zh", "char", "intl", "none")
 """BLEU tokenisations that need nothing beyond sacrebleu itself."""
@@ -81,25 +81,90 @@ def score(
     Raises:
         MetricError: different numbers of sentences, none at all, an unknown tokenisation.
     """
+    _check(hypotheses, references)
+    bleu, chrf, ter = (
+        _measure(metric, hypotheses, references, bootstrap_samples)
+        for metric in _metrics(target_language, tokenize).values()
+    )
+    return Scores(bleu=bleu, chrf=chrf, ter=ter, sentences=len(hypotheses))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of two systems on the same test set.
+
+    Attributes:
+        ours, theirs: the two scores.
+        p_value: how often resampled test sets would show such a difference by chance
+            (paired bootstrap; Koehn 2004).
+        signature: sacrebleu's, with the number of samples.
+    """
+
+    ours: float
+    theirs: float
+    p_value: float
+    signature: str
+
+
+def compare(
+    ours: Sequence[str],
+    theirs: Sequence[str],
+    references: Sequence[str],
+    *,
+    target_language: str,
+    tokenize: str | None = None,
+    samples: int = 1000,
+) -> dict[str, Comparison]:
+    """Compare two systems by sacrebleu's paired bootstrap; by metric name.
+
+    Args and errors are those of :func:`score`; ``samples`` test sets are drawn.
+    """
+    ours, theirs = list(ours), list(theirs)
+    for hypotheses in (ours, theirs):
+        _check(hypotheses, references)
+    metrics = _metrics(target_language, tokenize)
+    test = PairedTest(
+        [("theirs", theirs), ("ours", ours)],
+        dict(metrics),
+        [references],
+        test_type="bs",
+        n_samples=samples,
+    )
+    signatures, results = test()
+    found = {}
+    for name, theirs_name in zip(metrics, signatures, strict=True):  # in the same order
+        other, own = results[theirs_name]
+        assert isinstance(other, Result)  # noqa: S101  (for the type checker)
+        assert isinstance(own, Result)  # noqa: S101
+        found[name] = Comparison(
+            ours=round(float(own.score), 2),
+            theirs=round(float(other.score), 2),
+            # Of two systems that never differ, sacrebleu says that they differ for certain.
+            p_value=1.0 if ours == theirs else round(float(own.p_value or 0), 4),
+            signature=str(signatures[theirs_name]),
+        )
+    return found
+
+
+def _check(hypotheses: Sequence[str], references: Sequence[str]) -> None:
     if len(hypotheses) != len(references):
         raise MetricError(
             f"{len(hypotheses)} translations cannot be scored against {len(references)} references"
         )
     if not hypotheses:
         raise MetricError("there are no sentences to score")
+
+
+def _metrics(target_language: str, tokenize: str | None) -> dict[str, Metric]:
     chinese = target_language == "zh"
     chosen = tokenize or ("zh" if chinese else "13a")
     if chosen not in TOKENIZERS:
         raise MetricError(f"tokenisation {chosen!r} is not one of {', '.join(TOKENIZERS)}")
-    metrics: tuple[Metric, ...] = (
-        BLEU(tokenize=chosen),
-        CHRF(),
-        TER(normalized=chinese, asian_support=chinese),
-    )
-    bleu, chrf, ter = (
-        _measure(metric, hypotheses, references, bootstrap_samples) for metric in metrics
-    )
-    return Scores(bleu=bleu, chrf=chrf, ter=ter, sentences=len(hypotheses))
+    return {
+        "bleu": BLEU(tokenize=chosen),
+        "chrf": CHRF(),
+        "ter": TER(normalized=chinese, asian_support=chinese),
+    }
 
 
 def _measure(

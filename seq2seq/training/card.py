@@ -22,7 +22,7 @@ def model_card(
     history: dict[str, Any],
     average: dict[str, Any],
     storage: str,
-    scores: Sequence[dict[str, Any]],
+    results: dict[str, Any],
 ) -> str:
     """Markdown with the metadata header that the Hugging Face Hub reads.
 
@@ -33,7 +33,7 @@ def model_card(
         history: what ``train`` wrote into ``history.json``.
         average: what ``train`` wrote into ``average.json``.
         storage: number format of the weights.
-        scores: what ``evaluate`` printed, one object per test file.
+        results: what ``measure`` wrote; empty if nothing was measured yet.
     """
     data = experiment.data
     lines = [
@@ -59,13 +59,15 @@ def model_card(
         "",
         "## Scores",
         "",
-        *_scores(scores),
+        *_scores(results.get("tests", [])),
+        "",
+        *_alignments(results.get("alignments", [])),
         "",
         "## Known weaknesses",
         "",
-        "Trained on short everyday sentences: news, technical text and sentences of more than "
-        "about thirty words are translated poorly. Names and rare words can be replaced by "
-        "frequent ones. Attention weights show what the decoder read, not why it chose a word.",
+        "Text of another kind than the training text, and long sentences, are translated poorly. "
+        "Names and rare words can be replaced by frequent ones, and now and then a word is "
+        "dropped. Attention weights show what the decoder read, not why it chose a word.",
         "",
     ]
     return "\n".join(lines)
@@ -121,21 +123,43 @@ def _training(
     ]
 
 
-def _scores(scores: Sequence[dict[str, Any]]) -> list[str]:
-    if not scores:
+def _scores(tests: Sequence[dict[str, Any]]) -> list[str]:
+    if not tests:
         return ["Not measured yet."]
     lines = [
-        "| file | sentences | beam | length penalty | BLEU | chrF | TER |",
-        "|---|---|---|---|---|---|---|",
+        "| direction | file | sentences | beam | length penalty | BLEU | chrF | TER "
+        "| empty | copied | looping | wrong language |",
+        "|" + "---|" * 12,
     ]
     signatures: list[str] = []
-    for score in scores:
-        settings = score["settings"]
+    for test in tests:
+        settings, failures = test["settings"], test["failures"]
         search = settings["search"]
-        lines.append(
-            f"| {settings['file']} | {score['sentences']:,} | {search['beam']} "
-            f"| {search['length_penalty']:g} | {score['bleu']} | {score['chrf']} "
-            f"| {score['ter']} |"
-        )
-        signatures += [f"- `{name}: {text}`" for name, text in score["signatures"].items()]
+        cells = [
+            f"{settings['source']}-{settings['target']}", settings["file"],
+            f"{test['sentences']:,}", search["beam"], f"{search['length_penalty']:g}",
+            test["bleu"], test["chrf"], test["ter"], failures["empty"], failures["copied"],
+            failures["looping"], failures["wrong_language"],
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+        signatures += [f"- `{name}: {text}`" for name, text in test["signatures"].items()]
     return [*lines, "", "sacrebleu signatures:", "", *dict.fromkeys(signatures)]
+
+
+def _alignments(alignments: Sequence[dict[str, Any]]) -> list[str]:
+    """Best attention per gold file and direction; nothing for a model without attention."""
+    lines = []
+    for one in alignments:
+        where = f"{one['source']}-{one['target']}, {one['sentences']} sentences of `{one['file']}`"
+        if "best" in one:
+            best = one["best"]
+            parts = [
+                f"mean of all {kind}s" if best[kind] is None else f"{kind} {best[kind] + 1}"
+                for kind in ("layer", "head")
+            ]
+            place = " and ".join(dict.fromkeys(parts))
+            reading = "is produced" if best["reading"] == "producing" else "is input"
+            lines.append(f"- {where}: {best['error_rate']:.1%} ({place}, while the word {reading})")
+        else:
+            lines.append(f"- {where}: {one['symmetrised']:.1%} (both directions joined)")
+    return ["Alignment error rate of the best attention:", "", *lines] if lines else []

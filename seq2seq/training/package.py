@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from seq2seq.checkpoint import CheckpointInfo, save_checkpoint
+from seq2seq.checkpoint import AttentionChoice, CheckpointInfo, save_checkpoint
 from seq2seq.config import ConfigError, Experiment, ModelConfig, read_json
 from seq2seq.nn import AnyModel, build_model
 from seq2seq.text.moses_bpe import MosesBpe
@@ -18,14 +18,15 @@ from seq2seq.weights import Storage
 __all__ = ["package"]
 
 
-def package(run: Path, folder: Path, *, storage: Storage, scores: Sequence[Path] = ()) -> None:
+def package(run: Path, folder: Path, *, storage: Storage, results: Path | None = None) -> None:
     """Write ``folder`` from the averaged weights of a training run.
 
     Args:
         run: folder that ``prepare`` and ``train`` filled.
         folder: checkpoint folder to write; an older checkpoint there is replaced.
         storage: number format of the weights on disk.
-        scores: files with what ``evaluate`` printed, for the model card.
+        results: what ``measure`` wrote about this model: scores for the model card, and the
+            attention that aligns best, which is then shown first.
 
     Raises:
         ConfigError: a file of the run is missing or damaged.
@@ -34,14 +35,16 @@ def package(run: Path, folder: Path, *, storage: Storage, scores: Sequence[Path]
     data = experiment.data
     text = MosesBpe.load(run / "dataset", languages=data.languages, target_tags=data.target_tags)
     model = _model(run)
-    info = CheckpointInfo(
-        name=experiment.name,
-        languages=data.languages,
-        target_tags=data.target_tags,
-        directions=data.directions,
-        search=experiment.search,
-    )
+    measured = read_json(results) if results else {}
     try:
+        info = CheckpointInfo(
+            name=experiment.name,
+            languages=data.languages,
+            target_tags=data.target_tags,
+            directions=data.directions,
+            search=experiment.search,
+            attention_default=_best_attention(measured),
+        )
         card = model_card(
             experiment,
             model=model,
@@ -49,14 +52,22 @@ def package(run: Path, folder: Path, *, storage: Storage, scores: Sequence[Path]
             history=read_json(run / "history.json"),
             average=read_json(run / "average.json"),
             storage=storage,
-            scores=[read_json(path) for path in scores],
+            results=measured,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
-            f"{run}: dataset.json, history.json, average.json or a file of scores lacks what the "
+            f"{run}: dataset.json, history.json, average.json or the results lack what the "
             f"model card needs ({error!r}); write it again"
         ) from error
     save_checkpoint(folder, model, text, info, storage=storage, card=card)
+
+
+def _best_attention(results: dict[str, Any]) -> AttentionChoice | None:
+    """Layer and head with the lowest alignment error on the first gold file."""
+    for alignment in results.get("alignments", ()):
+        if "best" in alignment:
+            return AttentionChoice(layer=alignment["best"]["layer"], head=alignment["best"]["head"])
+    return None
 
 
 def _model(run: Path) -> AnyModel:

@@ -1,5 +1,6 @@
 """From a file of sentence pairs to a translation, by the commands that the README names."""
 
+import gzip
 import io
 import json
 import random
@@ -112,6 +113,55 @@ def test_a_run_with_a_damaged_record_is_not_packaged(
         assert error.count("\n") == 1
         assert "run" in error
         assert not (tmp_path / "out").exists()
+
+
+def test_measured_results_reach_the_card_and_the_attention_shown_first(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(trained.checkpoints))
+    (tmp_path / "gold.text").write_text("My sister sleeps . ||| Ma sœur dort .\n", "utf-8")
+    (tmp_path / "gold.links").write_text("1-1 2-2 3-3 4-4\n", "utf-8")
+    shutil.copy(trained.test, tmp_path / "test.tsv")
+    gold = {"sentences": "gold.text", "links": "gold.links", "languages": ["en", "fr"]}
+    config = {"tests": [settings("test.tsv")], "joined": ["test.tsv"], "alignments": [gold]}
+    (tmp_path / "measure.json").write_text(json.dumps(config))
+    words = [str(tmp_path / "measure.json"), "--data", str(tmp_path), "--out", str(tmp_path)]
+    assert main(["measure", *words, "--bootstrap-samples", "0", "--beam", "4"]) == 0
+    results = json.loads((tmp_path / "grammar.json").read_text())
+    (test,) = results["tests"]
+    assert test["bleu"] == trained.scores["bleu"]
+    assert test["failures"] == {"empty": 0, "copied": 0, "looping": 0, "wrong_language": 0}
+    assert sum(one["sentences"] for one in results["lengths"][0]["bins"]) == 60
+    (alignment,) = results["alignments"]
+    assert (alignment["source"], alignment["target"]) == ("fr", "en")
+    assert len(alignment["heads"]) == 2 * 4  # layer, head and their means, in two readings
+    alignment["best"].update(layer=0, head=0)
+    (tmp_path / "grammar.json").write_text(json.dumps(results))
+    made = tmp_path / "made"
+    results_file = str(tmp_path / "grammar.json")
+    assert main(["package", str(trained.run), str(made), "--results", results_file]) == 0
+    card = (made / "README.md").read_text(encoding="utf-8")
+    assert f"| fr-en | test.tsv | 60 | 4 | 1 | {test['bleu']} |" in card
+    assert f"{alignment['best']['error_rate']:.1%} (layer 1 and head 1" in card
+    attention = Translator.load(str(made)).translate("Ma sœur dort.").attention
+    assert attention is not None
+    assert (attention.layer, attention.head) == (0, 0)
+
+
+def test_text_in_one_language_becomes_training_pairs(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(trained.checkpoints))
+    lines = ["Ma sœur achète une pomme aujourd'hui.", "", "Le chat voit la maison."]
+    (tmp_path / "mono.txt").write_text("\n".join([*lines, lines[0]]) + "\n", "utf-8")
+    (tmp_path / "dev.tsv").write_text("Le chat voit la maison.\tx\n", "utf-8")
+    out = tmp_path / "new" / "back.tsv.gz"
+    words = ["backtranslate", "--model", "grammar", str(tmp_path / "mono.txt"), "--out", str(out)]
+    assert main([*words, "--without", str(tmp_path / "dev.tsv")]) == 0
+    assert gzip.decompress(out.read_bytes()).decode() == (
+        "Ma sœur achète une pomme aujourd'hui.\tMy sister buys an apple today.\n"
+    )
+    assert main([*words, "--column", "3"]) == 2
 
 
 def test_a_sentence_and_why(translator: Translator) -> None:

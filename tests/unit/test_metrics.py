@@ -5,9 +5,10 @@ import sacrebleu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq2seq.evaluation.metrics import TOKENIZERS, MetricError, score
+from seq2seq.evaluation.metrics import TOKENIZERS, MetricError, compare, score
 
 REFERENCES = ["The cat sat on the mat.", "There is a house over there.", "I like green tea a lot!"]
+ANIMALS = ("cat", "dog", "horse", "mouse")
 HYPOTHESES = ["The cat sat on a mat.", "There is a home over there.", "I like green tea a lot!"]
 
 
@@ -123,3 +124,20 @@ def test_any_text_can_be_scored(pairs: list[tuple[str, str]]) -> None:
     assert 0 <= scores.chrf.value <= 100.0001
     assert scores.ter.value >= 0
     assert math.isfinite(scores.ter.value)
+
+
+def test_a_clear_difference_is_significant_and_none_is_not() -> None:
+    references = [f"The {animal} sleeps {n} hours." for n in range(2, 12) for animal in ANIMALS]
+    worse = [text.replace("sleeps", "is") for text in references]
+    found = compare(references, worse, references, target_language="en", samples=200)
+    assert set(found) == {"bleu", "chrf", "ter"}
+    for name, result in found.items():
+        one = score(worse, references, target_language="en").to_dict()[name]["value"]
+        assert result.theirs == round(one, 2)
+        assert result.p_value < 0.05
+        assert "bs:200" in result.signature
+    assert found["bleu"].ours == 100
+    same = compare(worse, worse, references, target_language="en", samples=200)
+    assert all(result.p_value == 1 and result.ours == result.theirs for result in same.values())
+    with pytest.raises(MetricError, match="1 translations"):
+        compare(["a"], worse, references, target_language="en")

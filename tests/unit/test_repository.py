@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.config import Experiment
+from seq2seq.config import Experiment, MeasureConfig, read_json
 
 ROOT = Path(__file__).parents[2]
 FILES = [
@@ -44,6 +44,11 @@ def test_nothing_unpickles() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "assets" / "configs").glob("*.json")))
 def test_configurations_are_valid(path: Path) -> None:
     assert Experiment.read(path).name == path.stem
+
+
+def test_the_test_files_that_models_are_measured_on_are_valid() -> None:
+    config = MeasureConfig.from_dict(read_json(ROOT / "assets" / "measure.json"))
+    assert {file.path for file in config.tests} > set(config.joined)
 
 
 def test_readme_links_lead_somewhere_and_the_space_settings_are_there() -> None:

@@ -1,0 +1,62 @@
+"""Text in one language, and what a machine may make of it."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from seq2seq.config import ConfigError
+from seq2seq.training.augment import plausible, sentences, write_pairs
+
+
+def test_each_sentence_comes_once_and_none_that_is_held_out(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("One.\tUn.\nTwo.\n \nOne.\tEins.\r\n", encoding="utf-8")
+    (tmp_path / "b.tsv.gz").write_bytes(gzip.compress(b"Three.\tTrois.\nTwo.\tDeux.\n"))
+    files = [tmp_path / "a.tsv", tmp_path / "b.tsv.gz"]
+    assert list(sentences(files)) == ["One.", "Two.", "Three."]
+    assert list(sentences(files, without=["Two."])) == ["One.", "Three."]
+    assert list(sentences(files, column=1)) == ["Un.", "Eins.", "Trois.", "Deux."]
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(b"One.\n" * 100)[:20])
+    (tmp_path / "latin.txt").write_bytes(b"\xe9t\xe9\n")
+    for name, reason in (("cut.txt.gz", "cannot"), ("latin.txt", "UTF-8"), ("no.txt", "cannot")):
+        with pytest.raises(ConfigError, match=f"{name}: .*{reason}"):
+            list(sentences([tmp_path / name]))
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        ("Il ne sait pas où elle habite.", True),
+        ("", False),
+        ("He does not know where she lives.", False),
+        ("Il.", False),
+        ("Il ne sait pas " + "où elle habite " * 9, False),
+        ("la vie la vie la vie la vie la vie", False),
+    ],
+)
+def test_what_a_translation_can_be(made: str, expected: bool) -> None:
+    assert plausible("He does not know where she lives.", made) is expected
+
+
+def test_pairs_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    pairs = [("One.", "Un."), ("Two.", "Deux.")]
+    for name in ("a.tsv", "b.tsv.gz", "c.tsv.gz"):
+        assert write_pairs(tmp_path / "new" / name, pairs) == 2
+    assert (tmp_path / "new" / "a.tsv").read_text() == "One.\tUn.\nTwo.\tDeux.\n"
+    packed = (tmp_path / "new" / "b.tsv.gz").read_bytes()
+    assert gzip.decompress(packed).decode() == "One.\tUn.\nTwo.\tDeux.\n"
+    assert packed == (tmp_path / "new" / "c.tsv.gz").read_bytes()
+
+    def broken() -> object:
+        yield pairs[0]
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError):
+        write_pairs(tmp_path / "new" / "a.tsv", broken())  # type: ignore[arg-type]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
+        "a.tsv", "b.tsv.gz", "c.tsv.gz"
+    ]  # fmt: skip
+    assert (tmp_path / "new" / "a.tsv").read_text().count("\n") == 2
