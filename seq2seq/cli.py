@@ -62,6 +62,7 @@ def _run(options: argparse.Namespace) -> None:
         "evaluate": commands.evaluate,
         "measure": commands.measure,
         "backtranslate": commands.backtranslate,
+        "overlap": commands.overlap,
         "prepare": commands.prepare,
         "train": commands.train,
         "package": commands.package,
@@ -257,14 +258,28 @@ def _add_backtranslate(commands: _Commands) -> None:
 
 def _add_training(commands: _Commands) -> None:
     prepare = commands.add_parser("prepare", help="text to ids on disk")
-    prepare.add_argument("config", type=Path, metavar="CONFIG.json", help="the experiment")
-    prepare.add_argument(
-        "--data",
+    overlap = commands.add_parser(
+        "overlap",
+        help="whether test sentences stand in training files",
+        description="Prints training file, test file, language and number of sentences in "
+        "common; the exit status is 1 if there are any.",
+    )
+    for parser in (prepare, overlap):
+        parser.add_argument("config", type=Path, metavar="CONFIG.json", help="the experiment")
+        parser.add_argument(
+            "--data",
+            type=Path,
+            nargs="+",
+            default=[Path("data")],
+            metavar="DIR",
+            help="where its files are looked for (default data)",
+        )
+    overlap.add_argument(
+        "--tests",
         type=Path,
-        nargs="+",
-        default=[Path("data")],
-        metavar="DIR",
-        help="where its files are looked for (default data)",
+        default=Path("assets/measure.json"),
+        metavar="CONFIG.json",
+        help="settings of measure, which name the test files (default %(default)s)",
     )
     train = commands.add_parser("train", help="train a model on prepared data")
     train.add_argument("config", type=Path, metavar="CONFIG.json", help="the experiment")

@@ -2,7 +2,7 @@
 
 from seq2seq.commands.measuring import evaluate, measure
 from seq2seq.commands.shared import InputError
-from seq2seq.commands.training import backtranslate, package, prepare, train
+from seq2seq.commands.training import backtranslate, overlap, package, prepare, train
 from seq2seq.commands.translating import models, translate
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "evaluate",
     "measure",
     "models",
+    "overlap",
     "package",
     "prepare",
     "train",

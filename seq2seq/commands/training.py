@@ -13,10 +13,15 @@ from seq2seq.commands.shared import (
     sampling_options,
     search_options,
 )
-from seq2seq.config import Experiment
-from seq2seq.training.augment import plausible, sentences, write_pairs
+from seq2seq.config import Experiment, MeasureConfig, read_json
+from seq2seq.training.augment import all_sentences, plausible, sentences, write_pairs
+from seq2seq.training.overlap import shared_sentences
 
-__all__ = ["backtranslate", "package", "prepare", "train"]
+__all__ = ["TrainingDataError", "backtranslate", "overlap", "package", "prepare", "train"]
+
+
+class TrainingDataError(RuntimeError):
+    """Training data that would make scores worthless."""
 
 
 def backtranslate(options: argparse.Namespace) -> None:
@@ -26,7 +31,7 @@ def backtranslate(options: argparse.Namespace) -> None:
     translator = load_translator(options)
     source, target = translator.direction(options.source, options.target)
     column = options.column - 1
-    held_out = sentences(options.without, column=column)
+    held_out = all_sentences(options.without)
     texts = list(sentences(options.files, column=column, without=held_out))
     if not texts:
         raise InputError("no sentence is left to translate")
@@ -40,13 +45,27 @@ def backtranslate(options: argparse.Namespace) -> None:
             (
                 (text, translation.text)
                 for text, translation in zip(texts, made, strict=True)
-                if plausible(text, translation.text)
+                if plausible(text, translation.text) and translation.text not in held_out
             ),
         )
     print(
         f"{options.out}: {count:,} pairs ({source}, {target}) of {len(texts):,} sentences",
         file=sys.stderr,
     )
+
+
+def overlap(options: argparse.Namespace) -> None:
+    """Say which test sentences stand in training files; an error if there are any."""
+    data = Experiment.read(options.config).data
+    tests = MeasureConfig.from_dict(read_json(options.tests)).tests
+    found = 0
+    for one in shared_sentences(data, tests, options.data):
+        found += one.sentences
+        print(f"{one.train}\t{one.test}\t{one.language}\t{one.sentences}")
+    if found:
+        raise TrainingDataError(
+            f"{options.config}: {found} test sentences stand in its training files"
+        )
 
 
 def prepare(options: argparse.Namespace) -> None:

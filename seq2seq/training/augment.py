@@ -7,19 +7,19 @@ import os
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 from seq2seq.config import ConfigError
 
-__all__ = ["plausible", "sentences", "write_pairs"]
+__all__ = ["all_sentences", "plausible", "sentences", "write_pairs"]
 
 _MOST_REPEATS = 3
 
 
 def sentences(
-    files: Iterable[Path], *, column: int = 0, without: Iterable[str] = ()
+    files: Iterable[Path], *, column: int = 0, without: Collection[str] = ()
 ) -> Iterator[str]:
     """Yield one column of tab-separated files (or plain lines), each text once.
 
@@ -31,21 +31,30 @@ def sentences(
     Raises:
         ConfigError: a file cannot be read or is not UTF-8.
     """
-    seen = set(without)
+    seen: set[str] = set()
     for path in files:
-        try:
-            with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
-                for raw in stream:
-                    cells = raw.decode("utf-8").rstrip("\r\n").split("\t")
-                    text = cells[column].strip() if column < len(cells) else ""
-                    if text and text not in seen:
-                        seen.add(text)
-                        yield text
-        except (OSError, EOFError, zlib.error) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise ConfigError(f"{path}: cannot be read ({reason})") from error
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path}: is not UTF-8 text") from error
+        for cells in _rows(path):
+            text = cells[column] if column < len(cells) else ""
+            if text and text not in seen and text not in without:
+                seen.add(text)
+                yield text
+
+
+def all_sentences(files: Iterable[Path]) -> set[str]:
+    """The texts of all columns. Raises as :func:`sentences`."""
+    return {text for path in files for cells in _rows(path) for text in cells if text}
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+            for raw in stream:
+                yield [cell.strip() for cell in raw.decode("utf-8").rstrip("\r\n").split("\t")]
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{path}: cannot be read ({reason})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text") from error
 
 
 def plausible(text: str, made: str, *, max_ratio: float = 2.5) -> bool:

@@ -11,8 +11,18 @@ from pathlib import Path
 
 from seq2seq.config import ConfigError, DataConfig, DataFile
 
-__all__ = ["Corpus", "Direction", "Pair", "clean", "copy_pairs", "gather", "join_pairs", "mix",
-           "read_pairs"]  # fmt: skip
+__all__ = [
+    "Corpus",
+    "Direction",
+    "Pair",
+    "clean",
+    "copy_pairs",
+    "find_file",
+    "gather",
+    "join_pairs",
+    "mix",
+    "read_pairs",
+]
 
 Pair = tuple[str, str]
 Direction = tuple[str, str]
@@ -43,11 +53,16 @@ def gather(config: DataConfig, files: Iterable[DataFile], folders: Sequence[Path
     """
     corpus: Corpus = {direction: [] for direction in config.directions}
     for file in files:
-        folder = next((f for f in folders if (f / file.path).exists()), folders[0])
+        folder = find_file(file, folders)
         for direction in config.directions:
             if file.serves(direction):
                 corpus[direction] += read_pairs(file, folder, *direction)
     return corpus
+
+
+def find_file(file: DataFile, folders: Sequence[Path]) -> Path:
+    """The first folder that holds the file; the first of all if none does."""
+    return next((folder for folder in folders if (folder / file.path).exists()), folders[0])
 
 
 def read_pairs(file: DataFile, folder: Path, source: str, target: str) -> Iterator[Pair]:

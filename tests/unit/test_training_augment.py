@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seq2seq.config import ConfigError
-from seq2seq.training.augment import plausible, sentences, write_pairs
+from seq2seq.training.augment import all_sentences, plausible, sentences, write_pairs
 
 
 def test_each_sentence_comes_once_and_none_that_is_held_out(tmp_path: Path) -> None:
@@ -15,6 +15,7 @@ def test_each_sentence_comes_once_and_none_that_is_held_out(tmp_path: Path) -> N
     files = [tmp_path / "a.tsv", tmp_path / "b.tsv.gz"]
     assert list(sentences(files)) == ["One.", "Two.", "Three."]
     assert list(sentences(files, without=["Two."])) == ["One.", "Three."]
+    assert all_sentences(files[1:]) == {"Two.", "Three.", "Deux.", "Trois."}
     assert list(sentences(files, column=1)) == ["Un.", "Eins.", "Trois.", "Deux."]
 
 
