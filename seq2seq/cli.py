@@ -75,7 +75,7 @@ def _report(error: Exception) -> int:
     ours = type(error).__module__.split(".")[0] == "seq2seq"
     if ours and isinstance(error, ValueError):
         message, status = str(error), _BAD_INPUT
-    elif isinstance(error, _UNREADABLE):
+    elif isinstance(error, _UNREADABLE) and error.filename is not None:
         message, status = f"{error.filename}: {error.strerror}", _BAD_INPUT
     elif ours or isinstance(error, OSError):
         message, status = str(error), _FAILURE

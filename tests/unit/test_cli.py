@@ -266,6 +266,16 @@ class TestTranslateErrors:
         with pytest.raises(RuntimeError):
             run("translate", "--model", "tiny", stdin=FRENCH[0])
 
+    def test_a_missing_file_without_a_name_is_reported_as_it_was(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def explode(*_: object, **__: object) -> None:
+            raise FileNotFoundError("best/7.safetensors is gone")  # as safetensors does
+
+        monkeypatch.setattr(Translator, "translate_many", explode)
+        message = refused(run("translate", "--model", "tiny", stdin=FRENCH[0]), status=1)
+        assert message == "best/7.safetensors is gone"
+
     def test_ctrl_c_is_quiet(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         def interrupt(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
