@@ -56,6 +56,9 @@ class DataConfig(Settings):
         join_rate: share of training pairs that are added as several in a row, as one pair.
         copy_rate: share of training pairs in which the same rare character (an emoji, say) is
             put on both sides, so that the model learns to carry over what it cannot translate.
+        bpe_dropout: probability that a merge is left out where the training pairs are cut into
+            pieces (Provilkov 2020).
+        variants: how often the pairs are cut so; epochs take turns.
         seed: of these choices.
     """
 
@@ -70,6 +73,8 @@ class DataConfig(Settings):
     temperature: float = 1.0
     join_rate: float = 0.0
     copy_rate: float = 0.02
+    bpe_dropout: float = 0.0
+    variants: int = 1
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -96,6 +101,13 @@ class DataConfig(Settings):
         self._require(1 <= self.temperature <= 100, "temperature", "between 1 and 100")
         self._require(0 <= self.join_rate < 1, "join_rate", "in [0, 1)")
         self._require(0 <= self.copy_rate < 1, "copy_rate", "in [0, 1)")
+        self._require(0 <= self.bpe_dropout < 1, "bpe_dropout", "in [0, 1)")
+        self._require(1 <= self.variants <= 100, "variants", "between 1 and 100")
+        self._require(
+            self.variants == 1 or self.bpe_dropout > 0,
+            "variants",
+            "1, as without bpe_dropout all are the same",
+        )
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from random import Random
 from typing import Self
 
 from seq2seq.text.drafts import Part, drafts_of
@@ -114,6 +115,20 @@ class MosesBpe:
         result += self._plain_ids(text, language)
         result.append(self.eos_id)
         return result
+
+    def sample_ids(self, text: str, *, language: str, dropout: float, random: Random) -> list[int]:
+        """Ids of a sentence without eos, its words cut at random, for training.
+
+        See :meth:`seq2seq.text.vocabulary.Vocabulary.sample`.
+        """
+        self._check(language)
+        words = _keys(tokenise(normalise(text, language=language), language=language))
+        sample = self._vocabulary.sample
+        return [i for word in words for i in sample(word, dropout=dropout, random=random)]
+
+    def tag(self, target_language: str) -> tuple[int, ...]:
+        """What stands before a source sentence: a piece per target language, or nothing."""
+        return self._tag(target_language)
 
     def encode(self, text: str, *, language: str, target_language: str | None = None) -> Encoding:
         """Encode a source sentence, end-of-sentence included.

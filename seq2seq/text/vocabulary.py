@@ -12,7 +12,9 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -49,8 +51,8 @@ class Vocabulary:
     def __init__(self, pieces: Sequence[str], merges: Sequence[tuple[str, str]], *, tags: int = 0):
         self.pieces = tuple(pieces)
         self.first_byte = len(SPECIALS) + tags
-        self._merges = tuple(merges)
-        vocab = {piece: index for index, piece in enumerate(self.pieces)}
+        self._ranks = {pair: rank for rank, pair in enumerate(merges)}
+        self._ids = vocab = {piece: index for index, piece in enumerate(self.pieces)}
         try:
             if len(vocab) != len(self.pieces):
                 raise TextError("a piece occurs twice")
@@ -73,6 +75,35 @@ class Vocabulary:
                     self._cache.clear()
                 self._cache[word] = ids
         return ids
+
+    def sample(self, word: str, *, dropout: float, random: Random) -> list[int]:
+        """Ids of one word, cut at random: BPE dropout (Provilkov 2020, algorithm 1).
+
+        Args:
+            word: as for :meth:`cut`.
+            dropout: probability that a merge is left out whenever it could be made; 0 gives
+                :meth:`cut`, near 1 single characters.
+            random: where the chances come from.
+        """
+        symbols = list(word)
+        while True:
+            possible = [
+                (rank, place)
+                for place, pair in enumerate(pairwise(symbols))
+                if (rank := self._ranks.get(pair)) is not None and random.random() >= dropout
+            ]
+            if not possible:
+                break
+            _, place = min(possible)
+            symbols[place : place + 2] = [symbols[place] + symbols[place + 1]]
+        ids: list[int] = []
+        for symbol in symbols:
+            known = self._ids.get(symbol)
+            ids += [known] if known is not None else self._spelt(symbol)
+        return ids
+
+    def _spelt(self, symbol: str) -> list[int]:
+        return [self.first_byte + value for value in symbol.encode("utf-8")]
 
     def name(self, piece: int) -> str:
         """The piece itself, with its :data:`MARK`; raises :class:`TextError` outside."""

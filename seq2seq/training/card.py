@@ -99,6 +99,10 @@ def _data(data: DataConfig, dataset: dict[str, Any]) -> list[str]:
             f"{data.join_rate:.0%} as many were added as several pairs in a row, so that it "
             "knows longer input. "
         )
+    if data.bpe_dropout:
+        words += (
+            f"Words were cut with BPE dropout {data.bpe_dropout:g}, {data.variants} times over. "
+        )
     words += "Checkpoints were chosen on " + ", ".join(f"`{file.path}`" for file in data.dev)
     return [*lines, words + "; no test sentence was used."]
 

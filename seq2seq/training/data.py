@@ -17,12 +17,25 @@ from torch import Tensor
 
 from seq2seq.config import ConfigError
 
-__all__ = ["Batch", "ParallelIds", "dev_split", "make_batch", "plan_batches", "write_ids"]
+__all__ = [
+    "Batch",
+    "ParallelIds",
+    "dev_split",
+    "make_batch",
+    "plan_batches",
+    "train_split",
+    "write_ids",
+]
 
 
 def dev_split(direction: tuple[str, str]) -> str:
     """Name of the arrays that hold the dev pairs of a direction."""
     return "dev.{}-{}".format(*direction)
+
+
+def train_split(variant: int) -> str:
+    """Name of the arrays that hold the training pairs, cut in one of several ways."""
+    return f"train.{variant}"
 
 
 def write_ids(folder: Path, name: str, sequences: Sequence[Sequence[int]]) -> None:

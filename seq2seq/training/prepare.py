@@ -6,17 +6,18 @@ The dataset folder holds ``dataset.json`` (what was done, with counts), ``tokeni
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 
 from tqdm import tqdm
 
-from seq2seq.config import ConfigError, Experiment
+from seq2seq.config import ConfigError, DataConfig, Experiment
 from seq2seq.files import new_folder, write_json
 from seq2seq.text.moses_bpe import MosesBpe
-from seq2seq.training.corpus import Corpus, clean, copy_pairs, gather, join_pairs, mix
-from seq2seq.training.data import dev_split, write_ids
+from seq2seq.training.corpus import Corpus, Direction, clean, copy_pairs, gather, join_pairs, mix
+from seq2seq.training.data import dev_split, train_split, write_ids
 
 __all__ = ["prepare"]
 
@@ -64,10 +65,12 @@ def prepare(experiment: Experiment, *, data: Sequence[Path], out: Path) -> None:
     with new_folder(out / "dataset") as folder:
         text.save(folder)
         write_json(folder / "vocabulary.json", list(text.pieces))
-        kept = _write_split(folder, "train", corpus, text, config.max_pieces)
+        for variant in range(config.variants):
+            cut = _cutter(text, config, variant)
+            kept = _write_split(folder, train_split(variant), corpus, cut, config.max_pieces)
         counts["too long"] = sum(map(len, corpus.values())) - kept
         for direction, pairs in dev.items():
-            _write_split(folder, dev_split(direction), {direction: pairs}, text)
+            _write_split(folder, dev_split(direction), {direction: pairs}, _cutter(text))
         write_json(
             folder / "dataset.json",
             {
@@ -80,17 +83,36 @@ def prepare(experiment: Experiment, *, data: Sequence[Path], out: Path) -> None:
         )
 
 
+_Cut = Callable[[str, Direction, bool], list[int]]
+"""Ids of a sentence of a direction, end-of-sentence included; True for the source."""
+
+
+def _cutter(text: MosesBpe, config: DataConfig | None = None, variant: int = 0) -> _Cut:
+    """How sentences become ids: always alike, or at random as ``config`` says."""
+    dropout = config.bpe_dropout if config else 0.0
+    chance = random.Random(f"{config.seed if config else 0} {variant}")  # noqa: S311
+
+    def cut(sentence: str, direction: Direction, is_source: bool) -> list[int]:
+        language = direction[0 if is_source else 1]
+        tag = text.tag(direction[1]) if is_source else ()
+        ids: Sequence[int] = (
+            text.sample_ids(sentence, language=language, dropout=dropout, random=chance)
+            if dropout
+            else text.encode_prefix(sentence, language=language)
+        )
+        return [*tag, *ids, text.eos_id]
+
+    return cut
+
+
 def _write_split(
-    folder: Path, name: str, corpus: Corpus, text: MosesBpe, max_pieces: int | None = None
+    folder: Path, name: str, corpus: Corpus, cut: _Cut, max_pieces: int | None = None
 ) -> int:
     """Write the ids of all pairs, those with a longer side left out; returns how many."""
     rows = [(direction, pair) for direction, pairs in corpus.items() for pair in pairs]
     sources, targets = [], []
-    for (source_language, target_language), (source, target) in tqdm(
-        rows, desc=f"encode {name}", unit="pair", disable=None
-    ):
-        source_ids = text.ids(source, language=source_language, target_language=target_language)
-        target_ids = [*text.encode_prefix(target, language=target_language), text.eos_id]
+    for direction, (source, target) in tqdm(rows, desc=f"encode {name}", unit="pair", disable=None):
+        source_ids, target_ids = cut(source, direction, True), cut(target, direction, False)
         if max_pieces is None or max(len(source_ids), len(target_ids)) <= max_pieces:
             sources.append(source_ids)
             targets.append(target_ids)

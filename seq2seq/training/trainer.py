@@ -7,7 +7,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,19 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from seq2seq.config import ConfigError, Experiment
+from seq2seq.config import ConfigError, DataConfig, Experiment
 from seq2seq.files import write_json
 from seq2seq.nn import AnyModel, build_model
 from seq2seq.training.average import Average, Weights, best_average, write_tensors
 from seq2seq.training.corpus import Direction
-from seq2seq.training.data import Batch, ParallelIds, dev_split, make_batch, plan_batches
+from seq2seq.training.data import (
+    Batch,
+    ParallelIds,
+    dev_split,
+    make_batch,
+    plan_batches,
+    train_split,
+)
 from seq2seq.training.machine import (
     best_device,
     choose_precision,
@@ -45,17 +52,22 @@ class TrainingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Dataset:
-    """What ``prepare`` wrote."""
+    """What ``prepare`` wrote.
 
-    train: ParallelIds
+    Attributes:
+        train: the same pairs, cut into pieces in one or several ways; epochs take turns.
+        dev: pairs of each direction.
+        vocabulary: ids to text.
+        size: of the vocabulary.
+    """
+
+    train: tuple[ParallelIds, ...]
     dev: dict[Direction, ParallelIds]
     vocabulary: Vocabulary
     size: int
 
     @classmethod
-    def open(
-        cls, run: Path, directions: Sequence[Direction], model_specials: frozenset[int]
-    ) -> Dataset:
+    def open(cls, run: Path, data: DataConfig, model_specials: frozenset[int]) -> Dataset:
         """Open ``run/dataset``; raises :class:`ConfigError` if it is not there or damaged."""
         folder = run / "dataset"
         try:
@@ -63,10 +75,10 @@ class Dataset:
         except (OSError, ValueError) as error:
             raise ConfigError(f"{folder}: no prepared dataset here; run prepare first") from error
         return cls(
-            train=ParallelIds.open(folder, "train"),
+            train=tuple(ParallelIds.open(folder, train_split(n)) for n in range(data.variants)),
             dev={
                 direction: ParallelIds.open(folder, dev_split(direction))
-                for direction in directions
+                for direction in data.directions
             },
             vocabulary=Vocabulary(pieces, model_specials),
             size=len(pieces),
@@ -125,7 +137,7 @@ class _Run:
         saved = latest_state(folder)
         if saved is not None and not resume:
             raise ConfigError(f"{folder}: holds a training already; add --resume to go on with it")
-        self.data = Dataset.open(folder, experiment.data.directions, frozenset({0, 1, 2, 3}))
+        self.data = Dataset.open(folder, experiment.data, frozenset({0, 1, 2, 3}))
         model_config = experiment.model_config(
             source_vocabulary=self.data.size, target_vocabulary=self.data.size
         )
@@ -136,7 +148,7 @@ class _Run:
             tensors, progress = load_state(saved)
             self.progress = Progress.from_dict(progress)
         else:
-            precision = choose_precision(model, config, self.data.train, device)
+            precision = choose_precision(model, config, self.data.train[0], device)
             self.progress = Progress(precision=precision)
         self.progress.machine = describe_machine(device, processes.count)
         self.chunk = 8192 if device.type == "cuda" else 256
@@ -185,8 +197,8 @@ class _Run:
         )
         tokens_before = progress.tokens
         with bar:
-            for group in self._updates():
-                norm = self._update(group)
+            for data, group in self._updates():
+                norm = self._update(data, group)
                 progress.seconds = before + time.monotonic() - started
                 rate = (progress.tokens - tokens_before) / (time.monotonic() - started)
                 bar.update()
@@ -205,10 +217,11 @@ class _Run:
         progress.finished = "all epochs done"
         return progress.finished
 
-    def _updates(self) -> Iterator[list[Any]]:
-        """Groups of planned batches, one group per update; advances the position."""
-        config, progress, data = self.config, self.progress, self.data.train
+    def _updates(self) -> Iterator[tuple[ParallelIds, list[Any]]]:
+        """Pairs and a group of planned batches of them per update; advances the position."""
+        config, progress = self.config, self.progress
         while progress.epoch < config.max_epochs:
+            data = self.data.train[progress.epoch % len(self.data.train)]
             plan = plan_batches(
                 data.source_lengths,
                 data.target_lengths,
@@ -221,12 +234,12 @@ class _Run:
                 progress.batch += len(group)
                 if progress.batch >= len(plan):
                     progress.epoch, progress.batch = progress.epoch + 1, 0
-                    yield group
+                    yield data, group
                     break
-                yield group
+                yield data, group
 
-    def _update(self, group: list[Any]) -> float:
-        """Train on one group of batches; returns the gradient norm."""
+    def _update(self, data: ParallelIds, group: list[Any]) -> float:
+        """Train on one group of batches of ``data``; returns the gradient norm."""
         progress, processes = self.progress, self.processes
         sums = torch.zeros(4, dtype=torch.float64)
         # What is dropped depends on the update and the process alone, so that a resumed
@@ -234,7 +247,7 @@ class _Run:
         torch.manual_seed(hash((self.config.seed, progress.step, processes.rank)))
         last = len(group) - 1
         for n, rows in enumerate(group):
-            batch, weight = self._share(rows)
+            batch, weight = self._share(data, rows)
             held = getattr(self.loss, "no_sync", contextlib.nullcontext)
             # With master weights every batch is collected, so every batch must be synchronised.
             with (
@@ -265,13 +278,13 @@ class _Run:
         progress.window = [a + float(b) for a, b in zip(progress.window, sums, strict=True)]
         return norm
 
-    def _share(self, rows: Any) -> tuple[Batch, float]:
+    def _share(self, data: ParallelIds, rows: Any) -> tuple[Batch, float]:
         """This process's part of a batch; weight 0 if there was no sentence left for it."""
         mine = rows[self.processes.rank :: self.processes.count]
         weight = 1.0 if len(mine) else 0.0
         config = self.model.config
         chosen = mine if len(mine) else rows[:1]
-        batch = make_batch(self.data.train, chosen, pad=config.pad_id, bos=config.bos_id)
+        batch = make_batch(data, chosen, pad=config.pad_id, bos=config.bos_id)
         return batch.to(self.device), weight
 
     def _validate(self, rate: float, log: Any) -> None:

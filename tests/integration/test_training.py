@@ -1,5 +1,6 @@
 """Training on a toy task: it learns, stops, resumes exactly, and runs in several processes."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -51,7 +52,7 @@ def run(tmp_path: Path) -> Path:
     dataset = folder / "dataset"
     dataset.mkdir(parents=True)
     random = np.random.default_rng(0)
-    for name, pairs in (("train", 600), ("dev.fr-en", 40)):
+    for name, pairs in (("train.0", 600), ("dev.fr-en", 40)):
         words = [random.integers(4, 14, size=random.integers(2, 6)).tolist() for _ in range(pairs)]
         write_ids(dataset, f"{name}.source", [[*word, 2] for word in words])
         write_ids(dataset, f"{name}.target", [[*word[::-1], 2] for word in words])
@@ -101,6 +102,30 @@ def test_resumed_equals_unbroken(run: Path) -> None:
     assert curve(other) == curve(run)
     whole, parts = load_file(run / "model.safetensors"), load_file(other / "model.safetensors")
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_epochs_take_turns_between_variants(run: Path) -> None:
+    """Each variant has its own pieces; a resumed training goes on in the right one."""
+    dataset = run / "dataset"
+    for side in ("source", "target"):
+        lengths = np.diff(np.load(dataset / f"train.0.{side}.offsets.npy"))
+        words = [[4] * (n - 1) + [2] for n in lengths]  # the same pairs, other pieces
+        write_ids(dataset, f"train.1.{side}", words)
+    settings = experiment(batch_tokens=2048, max_steps=8, validate_every=1)
+    data = dataclasses.replace(settings.data, bpe_dropout=0.1, variants=2)
+    settings = dataclasses.replace(settings, data=data)
+    other = copy_dataset(run, "other")
+    train(settings, folder=run, device="cpu")
+    while not train(settings, folder=other, device="cpu", minutes=0.0, resume=True).finished:
+        pass
+    assert curve(other) == curve(run)
+    alone = copy_dataset(run, "alone")
+    one = dataclasses.replace(settings, data=dataclasses.replace(data, variants=1))
+    train(one, folder=alone, device="cpu")
+    same = [a == b for a, b in zip(curve(run), curve(alone), strict=True)]
+    epochs = [record["epoch"] for record in curve(run)]
+    assert same[0]
+    assert not same[epochs.index(1) + 1]
 
 
 _KILLED = """

@@ -2,9 +2,12 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from text_support import LANGUAGES, pipeline, sample
 
 from seq2seq.text.encoding import TextError
@@ -167,3 +170,32 @@ def test_tags_must_agree_with_the_file(tmp_path: Path) -> None:
         MosesBpe.load(tmp_path, languages=LANGUAGES)
     with pytest.raises(TextError, match="id 5 should be <2de>"):
         MosesBpe.load(tmp_path, languages=("en", "de"), target_tags=True)
+
+
+@given(
+    word=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12),
+    seed=st.integers(0, 99),
+)
+def test_sampled_pieces_spell_the_word_and_no_dropout_cuts_as_usual(word: str, seed: int) -> None:
+    text = pipeline()
+    vocabulary = text._vocabulary
+    whole = MARK + "".join(word.split())
+    plain = vocabulary.sample(whole, dropout=0, random=Random(seed))
+    assert tuple(plain) == vocabulary.cut(whole)
+    for dropout in (0.3, 0.9):
+        ids = vocabulary.sample(whole, dropout=dropout, random=Random(seed))
+        assert len(ids) >= len(plain) or dropout < 0.9
+        spelt = b"".join(
+            vocabulary.pieces[i].encode("utf-8", "surrogatepass")
+            if vocabulary.byte_of(i) is None
+            else bytes([vocabulary.byte_of(i) or 0])
+            for i in ids
+        )
+        assert spelt == whole.encode("utf-8")
+        assert ids == vocabulary.sample(whole, dropout=dropout, random=Random(seed))
+
+
+def test_dropout_near_one_leaves_single_characters() -> None:
+    vocabulary = pipeline()._vocabulary
+    ids = vocabulary.sample(f"{MARK}the", dropout=0.999999, random=Random(1))
+    assert [vocabulary.pieces[i] for i in ids] == [MARK, "t", "h", "e"]

@@ -52,7 +52,7 @@ def test_ids_on_disk_are_those_of_the_text(folder: Path) -> None:
     prepare(experiment(copy_rate=0.1), data=[folder], out=folder / "run")
     dataset = folder / "run" / "dataset"
     report = json.loads((dataset / "dataset.json").read_text())
-    train, dev = ParallelIds.open(dataset, "train"), ParallelIds.open(dataset, "dev.fr-en")
+    train, dev = ParallelIds.open(dataset, "train.0"), ParallelIds.open(dataset, "dev.fr-en")
     assert report["train"] == len(train) == 130 + 13
     assert report["dev"] == {"fr-en": len(dev)} == {"fr-en": 10}
     text = MosesBpe.load(dataset, languages=("fr", "en"))
@@ -86,7 +86,7 @@ def test_long_pairs_are_counted(folder: Path) -> None:
     prepare(experiment(max_pieces=4), data=[folder], out=folder / "run")
     report = json.loads((folder / "run" / "dataset" / "dataset.json").read_text())
     assert report["cleaning"]["too long"] > 0
-    lengths = ParallelIds.open(folder / "run" / "dataset", "train").target_lengths
+    lengths = ParallelIds.open(folder / "run" / "dataset", "train.0").target_lengths
     assert lengths.max(initial=0) <= 4
     assert np.all(lengths > 0)
 
@@ -118,3 +118,24 @@ def test_joined_pairs_are_added_and_counted(folder: Path) -> None:
     report = json.loads((dataset / "dataset.json").read_text())
     assert report["cleaning"]["joined"] == 65
     assert report["train"] == 195
+
+
+def test_bpe_dropout_cuts_every_variant_anew_and_the_dev_pairs_never(folder: Path) -> None:
+    settings = experiment(bpe_dropout=0.3, variants=2, copy_rate=0.0)
+    for name in ("one", "two"):
+        prepare(settings, data=[folder], out=folder / name)
+    dataset = folder / "one" / "dataset"
+    for path in dataset.iterdir():
+        assert path.read_bytes() == (folder / "two" / "dataset" / path.name).read_bytes()
+    text = MosesBpe.load(dataset, languages=("fr", "en"))
+    first, second = (ParallelIds.open(dataset, f"train.{n}") for n in range(2))
+    assert len(first) == len(second) == 130
+    assert first.target.tolist() != second.target.tolist()
+    for data in (first, second):
+        for row, (en, fr) in enumerate(PAIRS[:130]):
+            source, target = (side.tolist() for side in data.pair(row))
+            assert text.decode(source, language="fr").text == fr
+            assert text.decode(target, language="en").text == en
+        assert len(data.target) > sum(len(text.ids(en, language="en")) for en, _ in PAIRS[:130])
+    dev = ParallelIds.open(dataset, "dev.fr-en")
+    assert dev.pair(0)[1].tolist() == text.ids(PAIRS[-10][0], language="en")
