@@ -220,6 +220,15 @@
     panel(element, props, watch, draw, taking(props));
   };
 
+  // value: a table that is always open
+  const table = (element, props, watch) =>
+    panel(element, props, watch, (root, value) => {
+      const scroll = make("div", "scroll");
+      scroll.tabIndex = 0;
+      if (value) scroll.append(buildTable(value));
+      root.replaceChildren(scroll);
+    });
+
   // --- Step by step -------------------------------------------------------------------------
 
   const stepping = { step: 0 };
@@ -420,5 +429,5 @@
     if (wanted && event.target.closest("#text")) document.querySelector("#go").click();
   });
 
-  window.Explorer = { begin, download, frames, player, plot, refused, result, status, stop, without };
+  window.Explorer = { begin, download, frames, player, plot, refused, result, status, stop, table, without };
 })();

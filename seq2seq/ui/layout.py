@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from html import escape
 
@@ -10,7 +11,9 @@ import gradio as gr
 
 from seq2seq.config import SearchConfig
 from seq2seq.ui import wording
+from seq2seq.ui.models_tab import build_models_tab
 from seq2seq.ui.panel import ASSETS, panel
+from seq2seq.ui.results import ModelResults
 from seq2seq.ui.service import MAX_CHARACTERS, Model
 from seq2seq.ui.settings import SETTINGS
 
@@ -92,11 +95,12 @@ def components(group: Form | Views | Charts) -> list[gr.components.Component]:
     return [getattr(group, field.name) for field in fields(group)]
 
 
-def build_page(models: dict[str, Model]) -> Page:
+def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -> Page:
     """Lay the page out; call inside a ``gr.Blocks``.
 
     Args:
         models: the model list, the one to begin with first; may be empty.
+        results: what was measured about models.
     """
     first = next(iter(models.values()), None)
     gr.HTML(
@@ -123,7 +127,7 @@ def build_page(models: dict[str, Model]) -> Page:
                 samples_per_page=10,
                 type="values",
             )
-    views, charts = _tabs()
+    views, charts = _tabs(results)
     return Page(form, views, charts, go, stop, examples, line, status, result, document)
 
 
@@ -226,7 +230,7 @@ def _decoding(
     )
 
 
-def _tabs() -> tuple[Views, Charts]:
+def _tabs(results: Sequence[ModelResults]) -> tuple[Views, Charts]:
     with gr.Tabs(elem_id="charts"):
         with gr.Tab("Attention", elem_id="tab-attention"):
             _help(wording.HELP_ATTENTION)
@@ -277,6 +281,8 @@ def _tabs() -> tuple[Views, Charts]:
                     "pruned",
                 )
             tree = panel("plot", elem_id="tree", label="Beam tree", placeholder=wording.WAITING)
+        with gr.Tab("Models", elem_id="tab-models"):
+            build_models_tab(results)
     views = Views(layer, head, unit, reading, pruned)
     return views, Charts(heatmap, player, candidates, attention, tree)
 

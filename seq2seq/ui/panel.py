@@ -20,7 +20,7 @@ _SCRIPT = ASSETS / "scripts" / "panels.js"
 # The file that belongs to the installed plotly: gr.Plot bundles an older one.
 _PLOTLY = Path(plotly.__file__).resolve().parent / "package_data" / "plotly.min.js"
 
-Kind = Literal["download", "frames", "player", "plot", "result", "status"]
+Kind = Literal["download", "frames", "player", "plot", "result", "status", "table"]
 
 
 def static_files() -> list[str]:

@@ -13,6 +13,7 @@ from seq2seq.ui import wording
 from seq2seq.ui.handlers import connect
 from seq2seq.ui.layout import build_page
 from seq2seq.ui.panel import ASSETS, static_files
+from seq2seq.ui.results import load_results
 from seq2seq.ui.service import Service
 
 __all__ = ["MAX_BODY_BYTES", "build", "launch_options", "serve"]
@@ -28,7 +29,7 @@ def build(service: Service) -> gr.Blocks:
     """The whole page with its events, ready to be launched with :func:`launch_options`."""
     gr.set_static_paths(static_files())
     with gr.Blocks(title=wording.TITLE, analytics_enabled=False, fill_width=False) as demo:
-        connect(demo, build_page(service.models), service)
+        connect(demo, build_page(service.models, load_results()), service)
     demo.queue(max_size=_QUEUE, default_concurrency_limit=4, api_open=False)
     return demo
 

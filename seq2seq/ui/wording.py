@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 __all__ = [
+    "ALIGNMENTS_TITLE",
+    "ALIGNMENT_NOTE",
     "BUSY",
     "DAMAGED",
     "DOCUMENT_TOO_LARGE",
@@ -11,18 +13,23 @@ __all__ = [
     "FAILED",
     "FIRST_COLUMNS",
     "FIRST_STEPS",
+    "HELP_ALIGNMENTS",
     "HELP_ATTENTION",
+    "HELP_LENGTHS",
     "HELP_PIECES",
     "HELP_READING",
     "HELP_STEPS",
     "HELP_TREE",
     "INTRODUCTION",
+    "LENGTHS_TITLE",
     "NO_ATTENTION",
     "NO_MODELS",
+    "NO_RESULTS",
     "NO_TRACE",
     "NUMBER",
     "PLACEHOLDER",
     "REFUSED",
+    "SCORES_CAPTION",
     "STILL_BUSY",
     "STOPPED",
     "STOPPING",
@@ -100,6 +107,29 @@ HELP_TREE = (
     "of probabilities; the finished are ranked by the one normalised by length. Point at a mark "
     "for its scores, drag to move."
 )
+
+NO_RESULTS = (
+    "Nothing has been measured yet. python -m seq2seq measure writes the files that this tab shows."
+)
+SCORES_CAPTION = (
+    "Every model on every test file, detokenised, by sacrebleu; speed in batches on the machine "
+    "that measured"
+)
+LENGTHS_TITLE = "BLEU by length of the source, {direction}"
+HELP_LENGTHS = (
+    "A model without attention has to keep the whole sentence in one vector: the longer the "
+    "sentence, the more is lost. Attention looks the words up instead. Sentences of more than "
+    "about 15 words are mostly news, which is harder for every model. Points of fewer than 20 "
+    "sentences are left out."
+)
+ALIGNMENTS_TITLE = "How well attention aligns words"
+HELP_ALIGNMENTS = (
+    "The model is made to write human translations whose word alignment people have marked, and "
+    "each word is linked to the source word that it looked at most. The share of wrong and missing "
+    "links is the alignment error rate: lower, here in a stronger colour, is better. It says whether "
+    "attention follows the words, not whether the translation is good."
+)
+ALIGNMENT_NOTE = "{model}, {direction}: {rate} at best, {sentences} sentences"
 
 _SPECIAL = {"<s>": "start of the sentence", "</s>": "end of the sentence"}
 _LANGUAGES = {"de": "German", "en": "English", "fr": "French", "zh": "Chinese"}

@@ -606,6 +606,16 @@ def test_what_was_typed_survives_a_reload(page: Page) -> None:
     expect(page.locator("#text textarea")).to_have_value(MARKUP)
 
 
+def test_measured_results_are_drawn(page: Page, artefacts: Path) -> None:
+    tab(page, "Models")
+    scores = page.locator("#scores")
+    expect(scores.get_by_role("rowheader", name="fr-en-transformer").first).to_be_visible()
+    lines = wait_for_chart(page, "lengths", "gd.data.length > 1")
+    assert "fr-en-gru-additive" in [trace["name"] for trace in lines["data"]]
+    wait_for_chart(page, "alignment-0", "gd.data[0].z")
+    page.screenshot(path=artefacts / "models.png", full_page=True)
+
+
 # --- Looks ------------------------------------------------------------------------------------
 
 

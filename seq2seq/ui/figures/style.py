@@ -15,6 +15,7 @@ __all__ = [
     "GRID",
     "LIGHT_SCALE",
     "MUTED",
+    "SERIES",
     "escape",
     "index_axis",
     "label",
@@ -27,6 +28,9 @@ __all__ = [
 ACCENT = "#2b7bd6"
 AMBER = "#c2680a"
 MUTED = "#7d8794"
+
+SERIES = (ACCENT, AMBER, "#2a8f6a", "#a855b5", "#7d8794", "#b0506a")
+"""Lines of a chart with several; markers differ as well."""
 
 GRID = "rgba(125,135,148,0.25)"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Noto Sans CJK SC', sans-serif"
