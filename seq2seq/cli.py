@@ -62,6 +62,7 @@ def _run(options: argparse.Namespace) -> None:
         "evaluate": commands.evaluate,
         "measure": commands.measure,
         "backtranslate": commands.backtranslate,
+        "join": commands.join,
         "overlap": commands.overlap,
         "prepare": commands.prepare,
         "train": commands.train,
@@ -120,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_measure(commands)
     _add_backtranslate(commands)
+    _add_join(commands)
     _add_training(commands)
     return parser
 
@@ -244,6 +246,32 @@ def _add_backtranslate(commands: _Commands) -> None:
     parser.add_argument(
         "--column", type=int, default=1, metavar="N", help="of tab-separated files (default 1)"
     )
+    _add_without(parser)
+    _add_model(parser)
+    _add_sampling(parser)
+
+
+def _add_join(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "join",
+        help="pairs of two languages by way of a third",
+        description="English-French and English-German pairs with the same English sentence give "
+        "French-German pairs: for training, or to test a direction without a test set.",
+    )
+    for name in ("first", "second"):
+        parser.add_argument(name, type=Path, metavar=f"{name.upper()}.tsv[.gz]", help="pairs")
+    parser.add_argument(
+        "--columns",
+        nargs=2,
+        required=True,
+        metavar="en,fr",
+        help="languages of the columns, for each of the two files",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.tsv[.gz]", help="pairs")
+    _add_without(parser)
+
+
+def _add_without(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without",
         type=Path,
@@ -252,8 +280,6 @@ def _add_backtranslate(commands: _Commands) -> None:
         metavar="FILE",
         help="files whose sentences are left out: dev and test sets",
     )
-    _add_model(parser)
-    _add_sampling(parser)
 
 
 def _add_training(commands: _Commands) -> None:

@@ -2,13 +2,14 @@
 
 from seq2seq.commands.measuring import evaluate, measure
 from seq2seq.commands.shared import InputError
-from seq2seq.commands.training import backtranslate, overlap, package, prepare, train
+from seq2seq.commands.training import backtranslate, join, overlap, package, prepare, train
 from seq2seq.commands.translating import models, translate
 
 __all__ = [
     "InputError",
     "backtranslate",
     "evaluate",
+    "join",
     "measure",
     "models",
     "overlap",

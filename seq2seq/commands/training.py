@@ -13,11 +13,12 @@ from seq2seq.commands.shared import (
     sampling_options,
     search_options,
 )
-from seq2seq.config import Experiment, MeasureConfig, read_json
-from seq2seq.training.augment import all_sentences, plausible, sentences, write_pairs
+from seq2seq.config import DataFile, Experiment, MeasureConfig, read_json
+from seq2seq.training.augment import all_sentences, joined_pairs, plausible, sentences, write_pairs
+from seq2seq.training.corpus import read_pairs
 from seq2seq.training.overlap import shared_sentences
 
-__all__ = ["TrainingDataError", "backtranslate", "overlap", "package", "prepare", "train"]
+__all__ = ["TrainingDataError", "backtranslate", "join", "overlap", "package", "prepare", "train"]
 
 
 class TrainingDataError(RuntimeError):
@@ -52,6 +53,37 @@ def backtranslate(options: argparse.Namespace) -> None:
         f"{options.out}: {count:,} pairs ({source}, {target}) of {len(texts):,} sentences",
         file=sys.stderr,
     )
+
+
+def join(options: argparse.Namespace) -> None:
+    """Pairs of two languages out of two files that have a third one in common."""
+    files = [
+        DataFile(path=str(path), columns=tuple(columns.split(",")))
+        for path, columns in zip((options.first, options.second), options.columns, strict=True)
+    ]
+    pivots = set(files[0].columns) & set(files[1].columns)
+    if len(pivots) != 1:
+        raise InputError(
+            f"{options.first} and {options.second} need exactly one language in common, "
+            f"not {len(pivots)}"
+        )
+    (pivot,) = pivots
+    ends = [next(code for code in file.columns if code != pivot) for file in files]
+    held_out = all_sentences(options.without)
+    count = write_pairs(
+        options.out,
+        (
+            pair
+            for pair in joined_pairs(
+                *(
+                    read_pairs(file, Path(), pivot, end)
+                    for file, end in zip(files, ends, strict=True)
+                )
+            )
+            if held_out.isdisjoint(pair)
+        ),
+    )
+    print(f"{options.out}: {count:,} pairs ({', '.join(ends)})", file=sys.stderr)
 
 
 def overlap(options: argparse.Namespace) -> None:

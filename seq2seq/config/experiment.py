@@ -45,6 +45,8 @@ class DataConfig(Settings):
     Attributes:
         directions: pairs of source and target language. With several target languages, a piece
             that names the target stands before every source sentence (Johnson 2017).
+        zero_shot: directions that the model offers without having met a pair of them, between
+            languages that it can read and write (Johnson 2017).
         train, dev: files of pairs; every direction needs one of each.
         license: of a model trained on this text, as the Hugging Face Hub writes it.
         origins: what the text is and under which licence, for the model card.
@@ -65,6 +67,7 @@ class DataConfig(Settings):
     directions: tuple[tuple[str, str], ...]
     train: tuple[DataFile, ...]
     dev: tuple[DataFile, ...]
+    zero_shot: tuple[tuple[str, str], ...] = ()
     license: str = "unknown"
     origins: tuple[str, ...] = ()
     vocabulary: int = 8000
@@ -95,6 +98,16 @@ class DataConfig(Settings):
             for source, target in pairs:
                 if not any(file.serves((source, target)) for file in files):
                     raise ConfigError(f"DataConfig.{key}: no file serves {source} to {target}")
+        read, written = ({pair[side] for pair in pairs} for side in (0, 1))
+        possible = all(
+            source in read and target in written and source != target
+            for source, target in self.zero_shot
+        )
+        self._require(
+            possible and not set(self.zero_shot) & set(pairs),
+            "zero_shot",
+            "other directions between languages that are read and written in training",
+        )
         self._require(300 <= self.vocabulary <= 65535, "vocabulary", "between 300 and 65535")
         self._require(self.max_pieces > 1, "max_pieces", "above 1")
         self._require(self.max_ratio > 1, "max_ratio", "above 1")

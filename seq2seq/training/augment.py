@@ -1,4 +1,7 @@
-"""More training pairs out of text in one language: back-translation (Sennrich 2016)."""
+"""More pairs: text in one language with a machine's translation, pairs with a sentence in common.
+
+Back-translation: Sennrich 2016.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from pathlib import Path
 
 from seq2seq.config import ConfigError
 
-__all__ = ["all_sentences", "plausible", "sentences", "write_pairs"]
+__all__ = ["all_sentences", "joined_pairs", "plausible", "sentences", "write_pairs"]
 
 _MOST_REPEATS = 3
 
@@ -69,6 +72,25 @@ def plausible(text: str, made: str, *, max_ratio: float = 2.5) -> bool:
     return (
         bool(made) and made != text and longer <= max_ratio * shorter and (repeats <= _MOST_REPEATS)
     )
+
+
+def joined_pairs(
+    first: Iterable[tuple[str, str]], second: Iterable[tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    """Pairs of the right sides of pairs with the same left side, each once.
+
+    Two translations of one sentence translate each other, if more loosely.
+    """
+    right: dict[str, list[str]] = {}
+    for pivot, text in second:
+        right.setdefault(pivot, []).append(text)
+    seen: set[tuple[str, str]] = set()
+    for pivot, text in first:
+        for other in right.get(pivot, ()):
+            pair = (text, other)
+            if pivot and text and other and pair not in seen:
+                seen.add(pair)
+                yield pair
 
 
 def write_pairs(path: Path, pairs: Iterable[tuple[str, str]]) -> int:

@@ -74,7 +74,14 @@ def model_card(
 
 
 def _directions(data: DataConfig) -> str:
-    names = [[_NAMES.get(code, code) for code in pair] for pair in data.directions]
+    text = _listed(data.directions)
+    if data.zero_shot:
+        text += f"; without having met a pair: {_listed(data.zero_shot)}"
+    return text
+
+
+def _listed(directions: Sequence[tuple[str, str]]) -> str:
+    names = [[_NAMES.get(code, code) for code in pair] for pair in directions]
     return ", ".join(f"{source} to {target}" for source, target in names)
 
 

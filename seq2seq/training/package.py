@@ -41,7 +41,7 @@ def package(run: Path, folder: Path, *, storage: Storage, results: Path | None =
             name=experiment.name,
             languages=data.languages,
             target_tags=data.target_tags,
-            directions=data.directions,
+            directions=(*data.directions, *data.zero_shot),
             search=experiment.search,
             attention_default=_best_attention(measured),
         )

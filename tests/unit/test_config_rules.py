@@ -94,6 +94,7 @@ CONTRADICTIONS: list[tuple[type[Settings], Values, str]] = [
     (RecurrentConfig, {"input_feeding": True}, "input_feeding: True is not possible"),
     (RecurrentConfig, {"input_feeding": True, "attention": "none"}, "input_feeding: True is not"),
     (DataConfig, {"variants": 2}, "DataConfig.variants: 2 is not 1, as without bpe_dropout"),
+    (DataConfig, {"zero_shot": [["en", "fr"]]}, "DataConfig.zero_shot: "),
     (DataConfig, TWO, "DataConfig.train: no file serves de to en"),
     (DataConfig, {"dev": [TO_FR]}, "DataFile.columns: a.tsv has ['en', 'fr'], which serves none"),
     (DataConfig, {"train": [FILE, {**FILE, "columns": ["de", "en"]}]}, "serves none"),

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from seq2seq.cli import main
 from seq2seq.config import ConfigError
-from seq2seq.training.augment import all_sentences, plausible, sentences, write_pairs
+from seq2seq.training.augment import all_sentences, joined_pairs, plausible, sentences, write_pairs
 
 
 def test_each_sentence_comes_once_and_none_that_is_held_out(tmp_path: Path) -> None:
@@ -61,3 +62,27 @@ def test_pairs_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
         "a.tsv", "b.tsv.gz", "c.tsv.gz"
     ]  # fmt: skip
     assert (tmp_path / "new" / "a.tsv").read_text().count("\n") == 2
+
+
+def test_pairs_with_a_sentence_in_common_are_joined() -> None:
+    first = [("Hi.", "Salut."), ("Hi.", "Bonjour."), ("Cat.", "Chat."), ("", "Rien.")]
+    second = [("Cat.", "Katze."), ("Hi.", "Hallo."), ("Hi.", "Hallo."), ("", "Nichts.")]
+    assert list(joined_pairs(first, second)) == [
+        ("Salut.", "Hallo."), ("Bonjour.", "Hallo."), ("Chat.", "Katze.")
+    ]  # fmt: skip
+
+
+def test_the_command_joins_by_the_language_in_common(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.tsv").write_text("Hi.\tSalut.\nCat.\tChat.\n", encoding="utf-8")
+    (tmp_path / "b.tsv").write_text("Katze.\tCat.\nHallo.\tHi.\n", encoding="utf-8")
+    (tmp_path / "test.tsv").write_text("x\tSalut.\n", encoding="utf-8")
+    files = [str(tmp_path / name) for name in ("a.tsv", "b.tsv")]
+    out = tmp_path / "joined.tsv"
+    words = ["join", *files, "--out", str(out), "--columns", "en,fr"]
+    assert main([*words, "de,en", "--without", str(tmp_path / "test.tsv")]) == 0
+    assert out.read_text(encoding="utf-8") == "Chat.\tKatze.\n"
+    assert "1 pairs (fr, de)" in capsys.readouterr().err
+    assert main([*words, "de,zh"]) == 2
+    assert "exactly one language in common, not 0" in capsys.readouterr().err
