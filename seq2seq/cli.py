@@ -192,7 +192,12 @@ def _add_measure(commands: _Commands) -> None:
 
 def _add_scoring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N pairs")
-    parser.add_argument("--tokenize", metavar="NAME", help="of BLEU: 13a, zh, char, intl, none")
+    parser.add_argument(
+        "--tokenize",
+        metavar="NAME",
+        help="of BLEU: 13a, zh, char, intl, none; lc.norm.tok lower-cases and tokenises both "
+        "sides as papers on Multi30k do",
+    )
     parser.add_argument(
         "--bootstrap-samples",
         type=int,

@@ -18,10 +18,23 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 from sacrebleu.significance import PairedTest, Result, _bootstrap_resample, estimate_ci
 
-__all__ = ["TOKENIZERS", "Comparison", "MetricError", "Score", "Scores", "compare", "score"]
+from seq2seq.evaluation.papers import lowercased_tokenised
 
-TOKENIZERS = ("13a", "zh", "char", "intl", "none")
-"""BLEU tokenisations that need nothing beyond sacrebleu itself."""
+__all__ = [
+    "PAPERS",
+    "TOKENIZERS",
+    "Comparison",
+    "MetricError",
+    "Score",
+    "Scores",
+    "compare",
+    "score",
+]
+
+PAPERS = "lc.norm.tok"
+TOKENIZERS = ("13a", "zh", "char", "intl", "none", PAPERS)
+"""BLEU tokenisations: sacrebleu's own, and for comparison with papers on Multi30k ``lc.norm.tok``:
+both sides lower-cased, normalised and tokenised by Moses, then ``none``."""
 
 
 class MetricError(ValueError):
@@ -82,9 +95,10 @@ def score(
         MetricError: different numbers of sentences, none at all, an unknown tokenisation.
     """
     _check(hypotheses, references)
+    sides = hypotheses, references
     bleu, chrf, ter = (
-        _measure(metric, hypotheses, references, bootstrap_samples)
-        for metric in _metrics(target_language, tokenize).values()
+        _measure(metric, *_sides(sides, name, target_language, tokenize), bootstrap_samples)
+        for name, metric in _metrics(target_language, tokenize).items()
     )
     return Scores(bleu=bleu, chrf=chrf, ter=ter, sentences=len(hypotheses))
 
@@ -122,6 +136,8 @@ def compare(
     ours, theirs = list(ours), list(theirs)
     for hypotheses in (ours, theirs):
         _check(hypotheses, references)
+    if tokenize == PAPERS:
+        raise MetricError(f"two systems cannot be compared with the tokenisation {PAPERS}")
     metrics = _metrics(target_language, tokenize)
     test = PairedTest(
         [("theirs", theirs), ("ours", ours)],
@@ -155,13 +171,24 @@ def _check(hypotheses: Sequence[str], references: Sequence[str]) -> None:
         raise MetricError("there are no sentences to score")
 
 
+_Sides = tuple[Sequence[str], Sequence[str]]
+
+
+def _sides(sides: _Sides, metric: str, language: str, tokenize: str | None) -> _Sides:
+    """Translations and references as a metric reads them."""
+    if metric != "bleu" or tokenize != PAPERS:
+        return sides
+    hypotheses, references = (lowercased_tokenised(side, language=language) for side in sides)
+    return hypotheses, references
+
+
 def _metrics(target_language: str, tokenize: str | None) -> dict[str, Metric]:
     chinese = target_language == "zh"
     chosen = tokenize or ("zh" if chinese else "13a")
     if chosen not in TOKENIZERS:
         raise MetricError(f"tokenisation {chosen!r} is not one of {', '.join(TOKENIZERS)}")
     return {
-        "bleu": BLEU(tokenize=chosen),
+        "bleu": BLEU(tokenize="none" if chosen == PAPERS else chosen, force=chosen == PAPERS),
         "chrf": CHRF(),
         "ter": TER(normalized=chinese, asian_support=chinese),
     }
