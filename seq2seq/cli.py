@@ -176,9 +176,7 @@ def _add_measure(commands: _Commands) -> None:
     parser.add_argument(
         "--models", nargs="+", metavar="NAME|FOLDER", help="which (default: all that are embedded)"
     )
-    parser.add_argument(
-        "--data", type=Path, default=Path("data"), metavar="DIR", help="of its files (default data)"
-    )
+    _add_data(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -287,6 +285,17 @@ def _add_without(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        default=[Path("data")],
+        metavar="DIR",
+        help="where its files are looked for (default data)",
+    )
+
+
 def _add_training(commands: _Commands) -> None:
     prepare = commands.add_parser("prepare", help="text to ids on disk")
     overlap = commands.add_parser(
@@ -297,14 +306,7 @@ def _add_training(commands: _Commands) -> None:
     )
     for parser in (prepare, overlap):
         parser.add_argument("config", type=Path, metavar="CONFIG.json", help="the experiment")
-        parser.add_argument(
-            "--data",
-            type=Path,
-            nargs="+",
-            default=[Path("data")],
-            metavar="DIR",
-            help="where its files are looked for (default data)",
-        )
+        _add_data(parser)
     overlap.add_argument(
         "--tests",
         type=Path,

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -34,7 +34,7 @@ from seq2seq.evaluation.lengths import score_by_length
 from seq2seq.evaluation.metrics import TOKENIZERS, compare, score
 from seq2seq.files import write_json
 from seq2seq.text.normalise import LANGUAGES
-from seq2seq.training.corpus import read_pairs
+from seq2seq.training.corpus import find_folder, read_pairs
 from seq2seq.translation import Translation
 from seq2seq.translator import TextTooLongError, Translator
 
@@ -209,9 +209,10 @@ def _tests(
         for file in config.tests:
             if not file.serves((source, target)):
                 continue
-            pairs = list(islice(read_pairs(file, options.data, source, target), options.limit))
+            folder = find_folder(file.path, options.data)
+            pairs = list(islice(read_pairs(file, folder, source, target), options.limit))
             outcome = _translate(
-                translator, pairs, options, (source, target), file=options.data / file.path
+                translator, pairs, options, (source, target), file=folder / file.path
             )
             report = _report(translator, outcome, options, file=file.path)
             failures = count_failures(
@@ -240,8 +241,11 @@ def _tests(
     return tests, lengths
 
 
-def _alignments(translator: Translator, file: GoldFile, folder: Path) -> Iterator[dict[str, Any]]:
+def _alignments(
+    translator: Translator, file: GoldFile, folders: Sequence[Path]
+) -> Iterator[dict[str, Any]]:
     """Error rates of every head in each direction, and of both directions joined."""
+    folder = find_folder(file.sentences, folders)
     gold = read_gold(folder / file.sentences, folder / file.links)
     best: dict[tuple[str, str], list[set[tuple[int, int]]]] = {}
     for direction in (file.languages, file.languages[::-1]):

@@ -17,7 +17,7 @@ __all__ = [
     "Pair",
     "clean",
     "copy_pairs",
-    "find_file",
+    "find_folder",
     "gather",
     "join_pairs",
     "mix",
@@ -53,16 +53,16 @@ def gather(config: DataConfig, files: Iterable[DataFile], folders: Sequence[Path
     """
     corpus: Corpus = {direction: [] for direction in config.directions}
     for file in files:
-        folder = find_file(file, folders)
+        folder = find_folder(file.path, folders)
         for direction in config.directions:
             if file.serves(direction):
                 corpus[direction] += read_pairs(file, folder, *direction)
     return corpus
 
 
-def find_file(file: DataFile, folders: Sequence[Path]) -> Path:
-    """The first folder that holds the file; the first of all if none does."""
-    return next((folder for folder in folders if (folder / file.path).exists()), folders[0])
+def find_folder(path: str, folders: Sequence[Path]) -> Path:
+    """The first folder that holds the file ``path``; the first of all if none does."""
+    return next((folder for folder in folders if (folder / path).exists()), folders[0])
 
 
 def read_pairs(file: DataFile, folder: Path, source: str, target: str) -> Iterator[Pair]:

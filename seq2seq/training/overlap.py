@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seq2seq.config import DataConfig, DataFile
-from seq2seq.training.corpus import find_file, read_pairs
+from seq2seq.training.corpus import find_folder, read_pairs
 
 __all__ = ["SharedSentences", "shared_sentences"]
 
@@ -42,7 +42,7 @@ def shared_sentences(
 
 
 def _columns(file: DataFile, folders: Sequence[Path]) -> dict[str, set[str]]:
-    folder = find_file(file, folders)
+    folder = find_folder(file.path, folders)
     found: dict[str, set[str]] = {language: set() for language in file.columns}
     first, *others = file.columns
     for other in others:
