@@ -9,6 +9,7 @@ an exit status: 2 for arguments or input that cannot be used, 1 for a failure, 1
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,20 @@ if TYPE_CHECKING:
     _Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
 
 __all__ = ["main"]
+
+_COMMANDS = {
+    "models": "translating",
+    "translate": "translating",
+    "evaluate": "measuring",
+    "measure": "measuring",
+    "backtranslate": "preparing",
+    "join": "preparing",
+    "overlap": "preparing",
+    "prepare": "preparing",
+    "train": "training",
+    "package": "packaging",
+}
+"""Commands and the modules of :mod:`seq2seq.commands` that hold their functions."""
 
 _BAD_INPUT = 2
 _FAILURE = 1
@@ -54,21 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from seq2seq import commands  # noqa: PLC0415
-
-    command = {
-        "models": commands.models,
-        "translate": commands.translate,
-        "evaluate": commands.evaluate,
-        "measure": commands.measure,
-        "backtranslate": commands.backtranslate,
-        "join": commands.join,
-        "overlap": commands.overlap,
-        "prepare": commands.prepare,
-        "train": commands.train,
-        "package": commands.package,
-    }[options.command]
-    command(options)
+    module = importlib.import_module(f"seq2seq.commands.{_COMMANDS[options.command]}")
+    getattr(module, options.command)(options)
 
 
 def _report(error: Exception) -> int:

@@ -8,18 +8,22 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from seq2seq.config import SamplingConfig
-from seq2seq.translator import Translator
+from seq2seq.config import Experiment, SamplingConfig
+
+if TYPE_CHECKING:
+    from seq2seq.translator import Translator
 
 __all__ = [
     "InputError",
     "load_translator",
     "print_json",
     "progress_bar",
+    "run_folder",
     "sampling_options",
     "search_options",
 ]
@@ -31,6 +35,8 @@ class InputError(ValueError):
 
 def load_translator(options: argparse.Namespace, name: str | None = None) -> Translator:
     """The model that the arguments name, or another one, with a worker per processor."""
+    from seq2seq.translator import Translator  # noqa: PLC0415
+
     return Translator.load(
         options.model if name is None else name,
         device=options.device,
@@ -62,6 +68,11 @@ def sampling_options(options: argparse.Namespace) -> SamplingConfig | None:
     if given:
         raise InputError(f"--{min(given).replace('_', '-')} needs --sample")
     return None
+
+
+def run_folder(options: argparse.Namespace, experiment: Experiment) -> Path:
+    """Where ``prepare`` and ``train`` write."""
+    return options.out if options.out is not None else Path("runs") / experiment.name
 
 
 def print_json(value: dict[str, Any] | Sequence[Any]) -> None:

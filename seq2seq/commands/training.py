@@ -1,124 +1,26 @@
-"""From text to a checkpoint."""
+"""Training on prepared data. Needs no text library: it may run on a machine that has none."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-from seq2seq.commands.shared import (
-    InputError,
-    load_translator,
-    progress_bar,
-    sampling_options,
-    search_options,
-)
-from seq2seq.config import DataFile, Experiment, MeasureConfig, read_json
-from seq2seq.training.augment import all_sentences, joined_pairs, plausible, sentences, write_pairs
-from seq2seq.training.corpus import read_pairs
-from seq2seq.training.overlap import shared_sentences
+from seq2seq.commands.shared import InputError, run_folder
+from seq2seq.config import Experiment
+from seq2seq.training.trainer import train as run_training
 
-__all__ = ["TrainingDataError", "backtranslate", "join", "overlap", "package", "prepare", "train"]
-
-
-class TrainingDataError(RuntimeError):
-    """Training data that would make scores worthless."""
-
-
-def backtranslate(options: argparse.Namespace) -> None:
-    """Translate text in one language into pairs for training the other way round."""
-    if options.column < 1:
-        raise InputError(f"--column: {options.column} is not above 0")
-    translator = load_translator(options)
-    source, target = translator.direction(options.source, options.target)
-    column = options.column - 1
-    held_out = all_sentences(options.without)
-    texts = list(sentences(options.files, column=column, without=held_out))
-    if not texts:
-        raise InputError("no sentence is left to translate")
-    settings = {**search_options(options), "source": source, "target": target}
-    with progress_bar("sentence", len(texts)) as progress:
-        made = translator.translate_many(
-            texts, sample=sampling_options(options), progress=progress, **settings
-        )
-        count = write_pairs(
-            options.out,
-            (
-                (text, translation.text)
-                for text, translation in zip(texts, made, strict=True)
-                if plausible(text, translation.text) and translation.text not in held_out
-            ),
-        )
-    print(
-        f"{options.out}: {count:,} pairs ({source}, {target}) of {len(texts):,} sentences",
-        file=sys.stderr,
-    )
-
-
-def join(options: argparse.Namespace) -> None:
-    """Pairs of two languages out of two files that have a third one in common."""
-    files = [
-        DataFile(path=str(path), columns=tuple(columns.split(",")))
-        for path, columns in zip((options.first, options.second), options.columns, strict=True)
-    ]
-    pivots = set(files[0].columns) & set(files[1].columns)
-    if len(pivots) != 1:
-        raise InputError(
-            f"{options.first} and {options.second} need exactly one language in common, "
-            f"not {len(pivots)}"
-        )
-    (pivot,) = pivots
-    ends = [next(code for code in file.columns if code != pivot) for file in files]
-    held_out = all_sentences(options.without)
-    count = write_pairs(
-        options.out,
-        (
-            pair
-            for pair in joined_pairs(
-                *(
-                    read_pairs(file, Path(), pivot, end)
-                    for file, end in zip(files, ends, strict=True)
-                )
-            )
-            if held_out.isdisjoint(pair)
-        ),
-    )
-    print(f"{options.out}: {count:,} pairs ({', '.join(ends)})", file=sys.stderr)
-
-
-def overlap(options: argparse.Namespace) -> None:
-    """Say which test sentences stand in training files; an error if there are any."""
-    data = Experiment.read(options.config).data
-    tests = MeasureConfig.from_dict(read_json(options.tests)).tests
-    found = 0
-    for one in shared_sentences(data, tests, options.data):
-        found += one.sentences
-        print(f"{one.train}\t{one.test}\t{one.language}\t{one.sentences}")
-    if found:
-        raise TrainingDataError(
-            f"{options.config}: {found} test sentences stand in its training files"
-        )
-
-
-def prepare(options: argparse.Namespace) -> None:
-    """Text to ids on disk."""
-    from seq2seq.training.prepare import prepare as run  # noqa: PLC0415
-
-    experiment = Experiment.read(options.config)
-    run(experiment, data=options.data, out=_out(options, experiment))
+__all__ = ["train"]
 
 
 def train(options: argparse.Namespace) -> None:
     """Train a model on prepared data."""
-    from seq2seq.training.trainer import train as run  # noqa: PLC0415
-
     if options.minutes is not None and not options.minutes > 0:
         raise InputError(f"--minutes: {options.minutes} is not above 0")
     if options.threads is not None and options.threads < 1:
         raise InputError(f"--threads: {options.threads} is not above 0")
     experiment = Experiment.read(options.config)
-    folder = _out(options, experiment)
-    progress = run(
+    folder = run_folder(options, experiment)
+    progress = run_training(
         experiment,
         folder=folder,
         minutes=options.minutes,
@@ -132,14 +34,3 @@ def train(options: argparse.Namespace) -> None:
         print("plotly is not installed: no loss curve is drawn", file=sys.stderr)
     else:
         write_loss_curve(progress.curve, folder / "loss.html", title=experiment.name)
-
-
-def package(options: argparse.Namespace) -> None:
-    """A trained run to a checkpoint folder."""
-    from seq2seq.training.package import package as run  # noqa: PLC0415
-
-    run(options.run, options.folder, storage=options.storage, results=options.results)
-
-
-def _out(options: argparse.Namespace, experiment: Experiment) -> Path:
-    return options.out if options.out is not None else Path("runs") / experiment.name

@@ -79,3 +79,13 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == ""
+
+
+def test_training_needs_no_text_library_and_no_charts() -> None:
+    blocked = ("sacremoses", "tokenizers", "py3langid", "regex", "gradio", "plotly")
+    code = (
+        "import importlib, sys\n"
+        f"sys.modules.update(dict.fromkeys({blocked!r}))\n"  # an import of them fails
+        "importlib.import_module('seq2seq.commands.training')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
