@@ -86,7 +86,10 @@ def test_every_head_shows_its_error_in_the_best_reading(folder: Path) -> None:
     assert list(figure.layout.xaxis.ticktext) == ["head 1", "head 2", "mean"]
     assert [list(row) for row in heatmap.text][1] == ["30 %", "35 %", "30 %"]
     assert heatmap.z[1][0] == pytest.approx(0.7)
-    assert head_errors_table(alignment).rows[0] == ("layer 1", "20 %", "25 %", "20 %")
+    assert heatmap.customdata[1][0] == 1.5
+    assert head_errors_table(alignment).rows[0] == (
+        "layer 1", "20 %; 1.50", "25 %; 1.50", "20 %; 1.50"
+    )  # fmt: skip
 
 
 def test_a_model_with_one_head_needs_no_means(tmp_path: Path) -> None:
@@ -96,7 +99,7 @@ def test_a_model_with_one_head_needs_no_means(tmp_path: Path) -> None:
     (tmp_path / "rnn.json").write_text(json.dumps(values))
     (found,) = load_results(tmp_path)[0].alignments
     assert head_errors_table(found).columns == ("layer", "head 1")
-    assert head_errors_table(found).rows == (("layer 1", "20 %"),)
+    assert head_errors_table(found).rows == (("layer 1", "20 %; 1.50"),)
 
 
 def test_scores_stand_in_a_table(folder: Path) -> None:

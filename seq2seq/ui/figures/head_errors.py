@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from seq2seq.ui.figures.style import LIGHT_SCALE, index_axis, new_figure
 from seq2seq.ui.figures.table import Table, percent
-from seq2seq.ui.results import Alignment
+from seq2seq.ui.results import Alignment, HeadError
 
 __all__ = ["head_errors", "head_errors_table"]
 
@@ -15,7 +15,7 @@ _CELL = 44
 
 def head_errors(alignment: Alignment) -> go.Figure:
     """Layers as rows, heads as columns, the means last; dark is a low error, as in attention."""
-    layers, heads, rates = _grid(alignment)
+    layers, heads, cells = _grid(alignment)
     figure = new_figure(
         height=110 + _CELL * len(layers),
         min_width=90 + 50 * len(heads),
@@ -27,13 +27,15 @@ def head_errors(alignment: Alignment) -> go.Figure:
     )
     figure.add_trace(
         go.Heatmap(
-            z=[[1 - rate for rate in row] for row in rates],
-            text=[[percent(rate) for rate in row] for row in rates],
+            z=[[1 - cell.error_rate for cell in row] for row in cells],
+            text=[[percent(cell.error_rate) for cell in row] for row in cells],
+            customdata=[[cell.entropy for cell in row] for row in cells],
             texttemplate="%{text}",
             coloraxis="coloraxis",
             xgap=1,
             ygap=1,
-            hovertemplate="%{y}, %{x}: %{text} wrong<extra></extra>",
+            hovertemplate="%{y}, %{x}: alignment error %{text}"
+            "<br>entropy of the attention %{customdata:.2f} nats<extra></extra>",
         )
     )
     return figure
@@ -41,16 +43,19 @@ def head_errors(alignment: Alignment) -> go.Figure:
 
 def head_errors_table(alignment: Alignment) -> Table:
     """The same figures as text."""
-    layers, heads, rates = _grid(alignment)
+    layers, heads, cells = _grid(alignment)
     return Table(
-        caption=f"Alignment error rate, {alignment.sentences} sentences",
+        caption=f"Alignment error rate and entropy in nats, {alignment.sentences} sentences",
         columns=("layer", *heads),
-        rows=tuple((layer, *map(percent, row)) for layer, row in zip(layers, rates, strict=True)),
+        rows=tuple(
+            (layer, *(f"{percent(cell.error_rate)}; {cell.entropy:.2f}" for cell in row))
+            for layer, row in zip(layers, cells, strict=True)
+        ),
     )
 
 
-def _grid(alignment: Alignment) -> tuple[list[str], list[str], list[list[float]]]:
-    """Names and error rates in the reading of the best head; means after the single ones."""
+def _grid(alignment: Alignment) -> tuple[list[str], list[str], list[list[HeadError]]]:
+    """Names and figures in the reading of the best head; means after the single ones."""
     chosen = {
         (one.layer, one.head): one
         for one in alignment.heads
@@ -66,5 +71,4 @@ def _grid(alignment: Alignment) -> tuple[list[str], list[str], list[list[float]]
     layers, layer_names = axis({layer for layer, _ in chosen}, "layer")
     heads, head_names = axis({head for _, head in chosen}, "head")
 
-    rates = [[chosen[layer, head].error_rate for head in heads] for layer in layers]
-    return layer_names, head_names, rates
+    return layer_names, head_names, [[chosen[layer, head] for head in heads] for layer in layers]
