@@ -14,6 +14,7 @@ __all__ = [
     "MAX_CHARACTERS",
     "MAX_PIECES",
     "Job",
+    "Prefix",
     "Reader",
     "Request",
     "TextTooLongError",
@@ -26,6 +27,10 @@ MAX_CHARACTERS = 5000
 """Longest text of one call, in characters."""
 MAX_PIECES = 256
 """Longest text of one call, in pieces of the model's vocabulary, end-of-sentence included."""
+
+
+Prefix = str | Sequence[int | str]
+"""What a translation has to begin with: text, or ids of pieces and texts in their order."""
 
 
 class TranslatorError(ValueError):
@@ -148,30 +153,17 @@ class Reader:
     text: TextPipeline
     max_pieces: int = MAX_PIECES
 
-    def job(self, text: str, *, prefix: str | None, request: Request, index: int = 0) -> Job:
+    def job(self, text: str, *, prefix: Prefix | None, request: Request, index: int = 0) -> Job:
         """One text.
 
         Raises:
             TextTooLongError: the text or the prefix is beyond a limit.
-            TranslatorError: not a string.
+            TranslatorError: not a string, or a prefix that is none.
         """
         started = time.perf_counter()
-        for what, value in (("text", text), ("prefix", prefix or "")):
-            if not isinstance(value, str):
-                raise TranslatorError(
-                    f"{what} number {index + 1} is a {type(value).__name__}, not a str"
-                )
-            if len(value) > MAX_CHARACTERS:
-                raise TextTooLongError(
-                    f"the {what} has {len(value)} characters, at most {MAX_CHARACTERS} are "
-                    "translated at once; give it in parts",
-                    index=index,
-                )
+        self._check_text("text", text, index)
         source = self.text.encode(text, language=request.source, target_language=request.target)
-        forced: tuple[int, ...] = ()
-        if prefix:
-            whole = prefix != prefix.rstrip()
-            forced = self.text.encode_prefix(prefix, language=request.target, complete=whole)
+        forced = self._forced(prefix, request.target, index)
         for what, pieces in (("text", len(source.pieces)), ("prefix", len(forced) + 1)):
             if pieces > self.max_pieces:
                 raise TextTooLongError(
@@ -182,11 +174,48 @@ class Reader:
         blank = all(word.special for word in source.words)
         return Job(index, source, forced, blank, time.perf_counter() - started)
 
+    def _check_text(self, what: str, value: object, index: int) -> None:
+        if not isinstance(value, str):
+            raise TranslatorError(
+                f"{what} number {index + 1} is a {type(value).__name__}, not a str"
+            )
+        if len(value) > MAX_CHARACTERS:
+            raise TextTooLongError(
+                f"the {what} has {len(value)} characters, at most {MAX_CHARACTERS} are "
+                "translated at once; give it in parts",
+                index=index,
+            )
+
+    def _forced(self, prefix: Prefix | None, language: str, index: int) -> tuple[int, ...]:
+        """Ids of a prefix. Ids that it holds are taken as they are; only the last may end it."""
+        forced: list[int] = []
+        parts = [prefix] if isinstance(prefix, str) else list(prefix or ())
+        for place, part in enumerate(parts, start=1):
+            if type(part) is int:
+                never = {self.text.pad_id, self.text.bos_id}
+                if place < len(parts):
+                    never.add(self.text.eos_id)
+                if part in never or not 0 <= part < self.text.vocabulary_size:
+                    raise TranslatorError(
+                        f"the prefix holds id {part} at place {place}, where no translation has it"
+                    )
+                forced.append(part)
+            else:
+                self._check_text("prefix", part, index)
+                text = str(part)
+                whole = text != text.rstrip()
+                forced += self.text.encode_prefix(text, language=language, complete=whole)
+        return tuple(forced)
+
     def jobs(
-        self, texts: Sequence[str], *, prefix: str | Sequence[str | None] | None, request: Request
+        self,
+        texts: Sequence[str],
+        *,
+        prefix: str | Sequence[Prefix | None] | None,
+        request: Request,
     ) -> list[Job]:
         """Many texts; one prefix for all, or one each. Raises as :meth:`job`."""
-        prefixes: Sequence[str | None]
+        prefixes: Sequence[Prefix | None]
         if prefix is None or isinstance(prefix, str):
             prefixes = [prefix] * len(texts)
         elif len(prefix) != len(texts):

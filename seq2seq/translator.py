@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Self, overload
+from typing import Self, cast, overload
 
 import torch
 
@@ -21,6 +21,7 @@ from seq2seq.engine import Engine
 from seq2seq.request import (
     MAX_CHARACTERS,
     MAX_PIECES,
+    Prefix,
     Reader,
     Request,
     TextTooLongError,
@@ -195,7 +196,7 @@ class Translator:
         length_penalty: float | None = None,
         max_length: int | None = None,
         n_best: int | None = None,
-        prefix: str | None = None,
+        prefix: Prefix | None = None,
         sample: SamplingConfig | None = None,
         trace: bool = False,
         attention: bool = True,
@@ -213,7 +214,7 @@ class Translator:
         length_penalty: float | None = None,
         max_length: int | None = None,
         n_best: int | None = None,
-        prefix: str | Sequence[str | None] | None = None,
+        prefix: str | Sequence[Prefix | None] | None = None,
         sample: SamplingConfig | None = None,
         trace: bool = False,
         attention: bool = True,
@@ -230,7 +231,7 @@ class Translator:
         length_penalty: float | None = None,
         max_length: int | None = None,
         n_best: int | None = None,
-        prefix: str | Sequence[str | None] | None = None,
+        prefix: Prefix | Sequence[Prefix | None] | None = None,
         sample: SamplingConfig | None = None,
         trace: bool = False,
         attention: bool = True,
@@ -245,8 +246,10 @@ class Translator:
             source, target: languages; may be left out where the model leaves no choice.
             beam, length_penalty, max_length, n_best: override the search settings; see
                 :class:`seq2seq.config.SearchConfig`.
-            prefix: the translation has to begin with this text; one for all, or one per text.
-                A prefix that ends in a space ends with a whole word.
+            prefix: the translation has to begin with this text, or with these pieces (ids, as in
+                ``Translation.target.ids``) and texts in their order; for a list of texts, one
+                text for all or one prefix each. A text that ends in a space ends with a whole
+                word; an end-of-sentence id may only come last.
             sample: draw at random instead of searching.
             trace: record the whole search.
             attention: keep the attention maps.
@@ -266,9 +269,14 @@ class Translator:
             sample=sample,
         )
         request = self._request(source, target, config, trace=trace, attention=attention)
-        texts = [text] if isinstance(text, str) else list(text)
-        found = self._engine.run(self._reader.jobs(texts, prefix=prefix, request=request), request)
-        return found[0] if isinstance(text, str) else found
+        if isinstance(text, str):
+            start = cast("Prefix | None", prefix)
+            return self._engine.run(
+                [self._reader.job(text, prefix=start, request=request)], request
+            )[0]
+        starts = cast("str | Sequence[Prefix | None] | None", prefix)
+        jobs = self._reader.jobs(list(text), prefix=starts, request=request)
+        return self._engine.run(jobs, request)
 
     def translate_many(
         self,
@@ -318,7 +326,7 @@ class Translator:
         length_penalty: float | None = None,
         max_length: int | None = None,
         n_best: int | None = None,
-        prefix: str | None = None,
+        prefix: Prefix | None = None,
         sample: SamplingConfig | None = None,
         trace: bool = False,
         attention: bool = True,

@@ -198,6 +198,30 @@ class TestSettings:
         with pytest.raises(TranslatorError, match="2 prefixes for 3 texts"):
             translator.translate(texts, prefix=["The", None])
 
+    def test_a_prefix_of_ids_and_text(self, each: Translator) -> None:
+        first = each.translate(SENTENCE).target.ids
+        eos = 2
+        found = each.translate(SENTENCE, prefix=first[:2])
+        assert found.prefix == first[:2] == found.target.ids[:2]
+        mixed = each.translate(SENTENCE, prefix=(*first[:2], "dog "))
+        assert mixed.prefix[:2] == first[:2]
+        assert mixed.prefix[2:] == each.translate(SENTENCE, prefix="dog ").prefix
+        ended = each.translate(SENTENCE, prefix=(*first[:2], eos))
+        assert ended.target.ids == (*first[:2], eos)
+        again = each.translate([SENTENCE, SENTENCE], prefix=[first[:2], ("dog ",)])
+        alike(again[0], found)
+
+    @pytest.mark.parametrize("prefix", [(0,), (1,), (2, 5), (-1,), (10**6,)])
+    def test_ids_that_no_translation_holds_are_refused(
+        self, translator: Translator, prefix: tuple[int, ...]
+    ) -> None:
+        with pytest.raises(TranslatorError, match=f"holds id {prefix[0]} at place 1"):
+            translator.translate(SENTENCE, prefix=prefix)
+
+    def test_a_prefix_of_something_else_is_refused(self, translator: Translator) -> None:
+        with pytest.raises(TranslatorError, match="prefix number 1 is a float"):
+            translator.translate(SENTENCE, prefix=[1.5])  # type: ignore[list-item]
+
     def test_a_prefix_beyond_the_limit(self, translator: Translator) -> None:
         with pytest.raises(TextTooLongError, match=r"prefix has .* pieces for the model, at most"):
             translator.translate(SENTENCE, prefix="word " * MAX_PIECES)
