@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seq2seq.text.language import guess_language
+from seq2seq.text.repeats import find_repeat, plain_words
 
 __all__ = ["Failures", "count_failures", "loops"]
-
-_MOST_WORDS = 4
-_TIMES = 3
 
 
 @dataclass(frozen=True)
@@ -65,15 +62,8 @@ def count_failures(
 
 def loops(text: str) -> bool:
     """Whether one to four words (or Chinese characters) stand three times in a row."""
-    words = re.findall(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+", text.casefold())
-    for size in range(1, _MOST_WORDS + 1):
-        run = 0  # words in a row that equal the one `size` before
-        for before, word in zip(words, words[size:], strict=False):
-            run = run + 1 if before == word else 0
-            if run >= size * (_TIMES - 1):
-                return True
-    return False
+    return find_repeat(plain_words(text)) is not None
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"\W+", " ", text.casefold()).strip()
+    return " ".join(plain_words(text))

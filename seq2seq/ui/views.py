@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from seq2seq.path import best_path, token_text
 from seq2seq.text.encoding import Encoding, Word
 from seq2seq.translation import Translation, TranslationError
 from seq2seq.ui import wording
 from seq2seq.ui.figures.attention_step import attention_step_figures, attention_step_tables
 from seq2seq.ui.figures.candidates import candidates_figures, candidates_tables
 from seq2seq.ui.figures.heatmap import AttentionView, heatmap_figure, heatmap_table
-from seq2seq.ui.figures.path import best_path, token_text
 from seq2seq.ui.figures.style import visible
 from seq2seq.ui.figures.table import Table, percent
 from seq2seq.ui.figures.tree import MAX_COLUMNS, Pruned, beam_tree, tree_figure, tree_table

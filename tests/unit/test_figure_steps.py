@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from ui_support import beam_translation, candidate, nasty_translation, translation
 
+from seq2seq.path import best_path, path_nodes, token_text
 from seq2seq.ui.figures.attention_step import attention_step_figures, attention_step_tables
 from seq2seq.ui.figures.candidates import (
     OTHERS,
@@ -12,7 +13,6 @@ from seq2seq.ui.figures.candidates import (
     candidates_figures,
     candidates_tables,
 )
-from seq2seq.ui.figures.path import best_path, path_nodes, token_text
 from seq2seq.ui.figures.style import ACCENT, MUTED
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from seq2seq.path import PathStep, best_path, token_text
 from seq2seq.translation import Translation
-from seq2seq.ui.figures.path import PathStep, best_path, token_text
 from seq2seq.ui.figures.style import ACCENT, GRID, MUTED, escape, index_axis, new_figure, visible
 from seq2seq.ui.figures.table import Table, percent
 

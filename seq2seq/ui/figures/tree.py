@@ -8,8 +8,8 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 
 from seq2seq.decoding.trace import Candidate, Trace
+from seq2seq.path import path_nodes, token_text
 from seq2seq.translation import Translation
-from seq2seq.ui.figures.path import path_nodes, token_text
 from seq2seq.ui.figures.style import ACCENT, AMBER, MUTED, escape, label, new_figure, visible
 from seq2seq.ui.figures.table import Table, percent
 
