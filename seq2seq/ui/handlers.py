@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any, get_args
+from typing import Any
 
 import gradio as gr
 
-from seq2seq.config import SamplingConfig
 from seq2seq.translation import Translation, TranslationError
 from seq2seq.ui import views, wording
-from seq2seq.ui.figures.heatmap import AttentionView, Reading, Unit
 from seq2seq.ui.figures.tree import Pruned
 from seq2seq.ui.layout import (
-    AVERAGE,
     Form,
     Page,
     components,
@@ -24,8 +21,18 @@ from seq2seq.ui.layout import (
     model_line,
     samples,
 )
+from seq2seq.ui.reading import (
+    Chosen,
+    attention_view,
+    choice,
+    choose,
+    one_of,
+    read_request,
+    read_views,
+)
+from seq2seq.ui.sentence import result_view
 from seq2seq.ui.service import MAX_SENT, Request, Service, TooSlowError
-from seq2seq.ui.settings import SETTINGS
+from seq2seq.ui.whatif import Edit, branch_view, edited, read_edit, root_view
 
 __all__ = ["Handlers", "connect"]
 
@@ -36,6 +43,10 @@ Update = dict[Any, Any]
 # A request must stay below the server's limit to get a sentence as its answer; the box keeps all.
 _SEND_TEXT = f"(text, ...rest) => [(text || '').slice(0, {MAX_SENT}), ...rest]"
 _SEND_ATTENTION = "(value, ...rest) => [Explorer.without(value, 'trace'), ...rest]"
+_SEND_EDIT = (
+    "(value, edit, ...rest) => [Explorer.without(value, 'trace', true), Explorer.edit(), ...rest]"
+)
+_SEND_WHOLE = "(value, ...rest) => [Explorer.whole(value), ...rest]"
 _RESTORE = "(text) => sessionStorage.getItem('sentence') || text"
 _BEGIN = (
     f"(now) => Explorer.begin(now, {json.dumps([wording.WAITING_FOR_MODEL, wording.STILL_BUSY])})"
@@ -67,6 +78,7 @@ def _connect_translation(page: Page, handlers: Handlers) -> None:
     cleared = [page.document, *components(page.charts)]
     go = [page.go.click, page.form.text.submit]
     told = [page.status, page.stop]
+    drawn = [*told, page.result, *cleared, page.views.layer, page.views.head]
     # What the page says by itself, before the server takes its turn and if it never does.
     gr.on(go, None, [page.status], told, js=_BEGIN, **_EVENT)
     gr.on(page.stop.click, None, [page.status], told, js=_STOP, **_EVENT)
@@ -74,14 +86,34 @@ def _connect_translation(page: Page, handlers: Handlers) -> None:
         go,
         handlers.translate,
         [*components(page.form), *components(page.views)],
-        [*told, page.result, *cleared, page.views.layer, page.views.head],
+        drawn,
         js=_SEND_TEXT,
         trigger_mode="once",
         concurrency_limit=2,
         **_EVENT,
     )
-    running.failure(None, [page.status], told, js=_REFUSED, **_EVENT)
-    page.stop.click(handlers.stopped, None, [*told, *cleared], cancels=[running], **_EVENT)
+    changing = page.result.edit(
+        handlers.what_if,
+        [page.document, page.result, *components(page.views)],
+        drawn,
+        js=_SEND_EDIT,
+        trigger_mode="once",
+        concurrency_limit=2,
+        **_EVENT,
+    )
+    page.result.apply(
+        handlers.show,
+        [page.document, *components(page.views)],
+        drawn,
+        js=_SEND_WHOLE,
+        trigger_mode="always_last",
+        **_EVENT,
+    )
+    for event in (running, changing):
+        event.failure(None, [page.status], told, js=_REFUSED, **_EVENT)
+    page.stop.click(
+        handlers.stopped, None, [*told, *cleared], cancels=[running, changing], **_EVENT
+    )
 
 
 def _connect_views(page: Page, handlers: Handlers) -> None:
@@ -134,6 +166,14 @@ def _connect_form(page: Page, handlers: Handlers) -> None:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a translation was made from: another one, and the change to it."""
+
+    document: Translation
+    edit: Edit
+
+
+@dataclass(frozen=True)
 class Handlers:
     """The functions behind the events. They keep nothing: each request carries its whole state.
 
@@ -151,20 +191,39 @@ class Handlers:
         Args:
             values: of the form's components, then of the views', in the order of their fields.
         """
-        page = self.page
         count = len(fields(Form))
-        form, chosen = values[:count], _read_views(*values[count:])
-        yield {page.status: _status("busy", wording.BUSY), page.stop: gr.Button(interactive=True)}
-        begun = False
+        chosen = read_views(*values[count:])
+        yield from self._stream(lambda: (read_request(*values[:count]), None), chosen)
+
+    def what_if(self, document: Any, edit: Any, *chosen: Any) -> Iterator[Update]:
+        """Decode again from a changed word, and say what that changed.
+
+        Args:
+            document: the translation on the page.
+            edit: the change, as in :class:`seq2seq.ui.whatif.Edit`.
+            chosen: values of the views.
+        """
+
+        def read() -> tuple[Request, Origin]:
+            origin = Origin(views.read_document(document), read_edit(edit))
+            return edited(origin.document, origin.edit), origin
+
+        yield from self._stream(read, read_views(*chosen))
+
+    def show(self, document: Any, *chosen: Any) -> Update:
+        """Draw a document that the page holds: one of its branches, or one from a file.
+
+        Args:
+            document: the translation.
+            chosen: values of the views.
+        """
         try:
-            for translation in self.service.translate(_request(*form)):
-                begun = True
-                yield self._show(translation, chosen)
-        except (ValueError, TooSlowError) as error:
-            yield self._ended("error", str(error), clear=begun)
-        except Exception:
-            _log.exception("a translation failed")
-            yield self._ended("error", wording.FAILED, clear=begun)
+            translation = views.read_document(document)
+        except TranslationError as error:
+            return {self.page.status: _status("error", str(error))}
+        update = self._show(translation, read_views(*chosen))
+        del update[self.page.document]  # the page has it
+        return update | {self.page.status: _status("done", wording.SHOWN)}
 
     def stopped(self) -> Update:
         """The person stopped the translation: what was drawn before belongs to another one."""
@@ -179,7 +238,7 @@ class Handlers:
             translation = views.read_document(document)
         except TranslationError as error:
             return {charts.heatmap: {"message": str(error)}}
-        view = _view(translation, _read_views(*chosen))
+        view = attention_view(translation, read_views(*chosen))
         return {
             charts.heatmap: views.heatmap_view(translation, view),
             charts.attention: views.attention_steps_view(translation, view),
@@ -194,7 +253,7 @@ class Handlers:
             translation = views.read_document(document)
         except TranslationError as error:
             return {tree: {"message": str(error)}}
-        return {tree: views.tree_view(translation, pruned=_one_of(Pruned, pruned, "near"))}
+        return {tree: views.tree_view(translation, pruned=one_of(Pruned, pruned, "near"))}
 
     def model(self, name: Any, line: Any) -> Update:
         """Another model: its line, directions, tuned settings and examples.
@@ -243,31 +302,56 @@ class Handlers:
 
     # --- Parts --------------------------------------------------------------------------------
 
-    def _show(self, translation: Translation, chosen: Chosen) -> Update:
+    def _stream(
+        self, read: Callable[[], tuple[Request, Origin | None]], chosen: Chosen
+    ) -> Iterator[Update]:
+        """Decode what ``read`` asks for; it may also have come from a change to a document."""
+        page = self.page
+        yield {page.status: _status("busy", wording.BUSY), page.stop: gr.Button(interactive=True)}
+        begun = False
+        try:
+            request, origin = read()
+            for translation in self.service.translate(request):
+                begun = True
+                yield self._show(translation, chosen, origin)
+        except (ValueError, TooSlowError) as error:
+            yield self._ended("error", str(error), clear=begun)
+        except Exception:
+            _log.exception("a translation failed")
+            yield self._ended("error", wording.FAILED, clear=begun)
+
+    def _show(
+        self, translation: Translation, chosen: Chosen, origin: Origin | None = None
+    ) -> Update:
         page, charts = self.page, self.page.charts
         if not translation.complete:
-            return {page.result: views.result_view(translation)}
+            return {page.result: result_view(translation)}
         attention = translation.attention
         layers, heads = (attention.layers, attention.heads) if attention else ((), ())
         chosen = replace(
             chosen,
-            layer=_choose(layers, chosen.layer, attention.layer if attention else None),
-            head=_choose(heads, chosen.head, attention.head if attention else None),
+            layer=choose(layers, chosen.layer, attention.layer if attention else None),
+            head=choose(heads, chosen.head, attention.head if attention else None),
         )
         done = wording.DONE.format(milliseconds=1000 * translation.timing.total)
-        view = _view(translation, chosen)
+        view = attention_view(translation, chosen)
+        change = (
+            branch_view(origin.document, translation, origin.edit)
+            if origin
+            else root_view(translation)
+        )
         return {
             page.status: _status("done", done),
             page.stop: gr.Button(interactive=False),
-            page.result: views.result_view(translation),
-            page.document: views.document_view(translation),
+            page.result: result_view(translation),
+            page.document: views.document_view(translation, change),
             charts.heatmap: views.heatmap_view(translation, view),
             charts.player: views.player_view(translation),
             charts.candidates: views.candidates_view(translation),
             charts.attention: views.attention_steps_view(translation, view),
             charts.tree: views.tree_view(translation, pruned=chosen.pruned),
-            page.views.layer: _choice(layers, chosen.layer),
-            page.views.head: _choice(heads, chosen.head),
+            page.views.layer: choice(layers, chosen.layer),
+            page.views.head: choice(heads, chosen.head),
         }
 
     def _ended(self, kind: str, text: str, *, clear: bool) -> Update:
@@ -281,101 +365,6 @@ class Handlers:
             update |= {page.document: None}
             update |= dict.fromkeys(components(page.charts))
         return update
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """What the page's choices for the charts say.
-
-    Attributes:
-        layer, head: index, :data:`AVERAGE`, or None while nothing was chosen.
-        unit, reading: as in :class:`AttentionView`.
-        pruned: as in :func:`seq2seq.ui.views.tree_view`.
-    """
-
-    layer: int | None
-    head: int | None
-    unit: Unit
-    reading: Reading
-    pruned: Pruned
-
-
-def _read_views(
-    layer: Any, head: Any, unit: Any = None, reading: Any = None, pruned: Any = None
-) -> Chosen:
-    """The values of the views, in their order; what makes no sense is as if not chosen."""
-    return Chosen(
-        layer=layer if type(layer) is int else None,
-        head=head if type(head) is int else None,
-        unit=_one_of(Unit, unit, "words"),
-        reading=_one_of(Reading, reading, "producing"),
-        pruned=_one_of(Pruned, pruned, "near"),
-    )
-
-
-def _one_of(kind: Any, value: Any, default: Any) -> Any:
-    """``value`` if it is one of a Literal's, or else ``default``."""
-    return value if isinstance(value, str) and value in get_args(kind) else default
-
-
-def _request(*values: Any) -> Request:
-    """The values of the form, in its order, as a request.
-
-    Raises:
-        SettingError: a number is none, or out of range.
-    """
-    form = dict(zip((field.name for field in fields(Form)), values, strict=True))
-
-    def number(name: str) -> Any:
-        return SETTINGS[name].read(form[name])
-
-    def text(name: str) -> str:
-        return form[name] if isinstance(form[name], str) else ""
-
-    sampling = None
-    if form["sample"] is True:
-        sampling = SamplingConfig(
-            temperature=number("temperature"),
-            top_k=number("top_k"),
-            top_p=number("top_p"),
-            seed=number("seed"),
-        )
-    return Request(
-        text=text("text"),
-        model=text("model"),
-        direction=text("direction"),
-        beam=number("beam"),
-        length_penalty=number("length_penalty"),
-        n_best=number("n_best"),
-        max_length=number("max_length"),
-        sampling=sampling,
-    )
-
-
-def _choose(names: tuple[str, ...], chosen: int | None, first: int | None) -> int:
-    """An earlier choice where the model has it, or else what the model shows first."""
-    if chosen is not None and AVERAGE <= chosen < len(names):
-        return chosen
-    return AVERAGE if first is None else first
-
-
-def _choice(names: tuple[str, ...], value: int | None) -> gr.Radio:
-    choices = [("average", AVERAGE), *((name, index) for index, name in enumerate(names))]
-    # One layer alone is its own average: there is nothing to choose.
-    return gr.Radio(choices=choices, value=value, visible=len(names) > 1)
-
-
-def _view(translation: Translation, chosen: Chosen) -> AttentionView:
-    """The view that is asked for; a choice left over from another model falls back to the mean."""
-    attention = translation.attention
-    layers = len(attention.layers) if attention else 0
-    heads = len(attention.heads) if attention else 0
-    return AttentionView(
-        layer=chosen.layer if chosen.layer in range(layers) else None,
-        head=chosen.head if chosen.head in range(heads) else None,
-        unit=chosen.unit,
-        reading=chosen.reading,
-    )
 
 
 def _status(kind: str, text: str) -> dict[str, str]:

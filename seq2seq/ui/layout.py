@@ -281,6 +281,14 @@ def _tabs(results: Sequence[ModelResults]) -> tuple[Views, Charts]:
                     "pruned",
                 )
             tree = panel("plot", elem_id="tree", label="Beam tree", placeholder=wording.WAITING)
+        with gr.Tab("What if", elem_id="tab-what-if"):
+            _help(wording.HELP_WHAT_IF)
+            panel(
+                "branches",
+                elem_id="branches",
+                label="What was tried",
+                placeholder=wording.WAITING,
+            )
         with gr.Tab("Models", elem_id="tab-models"):
             build_models_tab(results)
     views = Views(layer, head, unit, reading, pruned)

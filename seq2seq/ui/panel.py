@@ -1,4 +1,4 @@
-"""Components whose content is drawn by ``assets/scripts/panels.js``.
+"""Components whose content is drawn by the scripts in ``assets/scripts``.
 
 A template of ``gr.HTML`` runs code that it finds in a value, so no value ever meets a
 template here: the template is an empty element, and the script fills it with text nodes.
@@ -16,16 +16,19 @@ import plotly
 __all__ = ["ASSETS", "panel", "static_files"]
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-_SCRIPT = ASSETS / "scripts" / "panels.js"
+_SCRIPTS = [
+    ASSETS / "scripts" / f"{name}.js"
+    for name in ("core", "charts", "selection", "steps", "result", "branches", "page")
+]
 # The file that belongs to the installed plotly: gr.Plot bundles an older one.
 _PLOTLY = Path(plotly.__file__).resolve().parent / "package_data" / "plotly.min.js"
 
-Kind = Literal["download", "frames", "player", "plot", "result", "status", "table"]
+Kind = Literal["branches", "download", "frames", "player", "plot", "result", "status", "table"]
 
 
 def static_files() -> list[str]:
     """Files that the page loads from this server."""
-    return [str(_PLOTLY), str(_SCRIPT)]
+    return [str(_PLOTLY), *map(str, _SCRIPTS)]
 
 
 def panel(
@@ -36,7 +39,7 @@ def panel(
     placeholder: str = "",
     value: Any = None,
 ) -> gr.HTML:
-    """A component that takes JSON values and lets a function of the script draw them.
+    """A component that takes JSON values and lets a function of the scripts draw them.
 
     A subclass of ``gr.HTML`` would say the same, but gradio writes a stub file beside every
     module that defines one.
@@ -55,7 +58,7 @@ def panel(
             f'<div class="panel {kind}" data-label="{escape(label)}" '
             f'data-placeholder="{escape(placeholder)}"{live}></div>'
         ),
-        js_on_load=f"Explorer.{kind}(element, props, watch);",
+        js_on_load=f"Explorer.{kind}(element, props, watch, trigger);",
         # Relative, so that it holds behind a proxy that serves the page in a folder.
         head="".join(f'<script src="gradio_api/file={path}"></script>' for path in static_files()),
         apply_default_css=False,

@@ -92,6 +92,7 @@ class Request:
             than the beam is wide are cut down to the beam.
         max_length: most target pieces; 0 leaves it to the length of the source.
         sampling: draw at random instead of searching.
+        prefix: pieces (ids) and texts that the translation has to begin with.
     """
 
     text: str
@@ -102,6 +103,7 @@ class Request:
     n_best: int = 1
     max_length: int = 0
     sampling: SamplingConfig | None = None
+    prefix: tuple[int | str, ...] = ()
 
 
 @dataclass
@@ -150,6 +152,7 @@ class Service:
             max_length=request.max_length or None,
             n_best=request.n_best if sampled else min(request.n_best, request.beam),
             sample=request.sampling,
+            prefix=request.prefix,
             trace=True,
         )
         # Closing the stream stops the search, whether the person or the clock ended it.

@@ -3,61 +3,53 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from seq2seq.path import best_path, token_text
-from seq2seq.text.encoding import Encoding, Word
 from seq2seq.translation import Translation, TranslationError
 from seq2seq.ui import wording
 from seq2seq.ui.figures.attention_step import attention_step_figures, attention_step_tables
 from seq2seq.ui.figures.candidates import candidates_figures, candidates_tables
 from seq2seq.ui.figures.heatmap import AttentionView, heatmap_figure, heatmap_table
 from seq2seq.ui.figures.style import visible
-from seq2seq.ui.figures.table import Table, percent
+from seq2seq.ui.figures.table import percent
 from seq2seq.ui.figures.tree import MAX_COLUMNS, Pruned, beam_tree, tree_figure, tree_table
 
 __all__ = [
-    "LEVELS",
     "MAX_STEPS",
     "attention_steps_view",
     "candidates_view",
     "document_view",
     "heatmap_view",
-    "level",
     "player_view",
     "read_document",
-    "result_view",
     "tree_view",
 ]
 
 View = dict[str, Any]
 
-LEVELS = ("0–20 %", "20–40 %", "40–60 %", "60–80 %", "80–100 %")
-"""Classes of probability that words are coloured by, from unsure to sure."""
-
-
 MAX_STEPS = 100
 """Most steps that the step-by-step view holds: the page keeps all of them at hand."""
-
-
-def level(probability: float) -> int:
-    """Index into :data:`LEVELS`."""
-    return min(int(probability * len(LEVELS)), len(LEVELS) - 1)
 
 
 # --- The document itself ----------------------------------------------------------------------
 
 
-def document_view(translation: Translation) -> View:
-    """The document as JSON text; attention weights are rounded to 6 decimals to keep it small."""
+def document_view(translation: Translation, change: View | None = None) -> View:
+    """The document as JSON text; attention weights are rounded to 6 decimals to keep it small.
+
+    Args:
+        translation: the document.
+        change: what it was made by, as in :mod:`seq2seq.ui.whatif`.
+    """
     values = translation.to_dict()
     if translation.attention is not None:
         weights = translation.attention.weights.astype(np.float64).round(6)
         values["attention"]["weights"]["data"] = weights.ravel().tolist()
-    return {"json": json.dumps(values, ensure_ascii=False, separators=(",", ":"))}
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return {"json": text, "change": change}
 
 
 def read_document(value: object) -> Translation:
@@ -75,101 +67,6 @@ def read_document(value: object) -> Translation:
         return Translation.from_dict(json.loads(text))
     except (ValueError, RecursionError) as error:  # JSON errors are ValueErrors
         raise TranslationError(wording.DAMAGED) from error
-
-
-# --- The translation --------------------------------------------------------------------------
-
-
-def result_view(translation: Translation) -> View:
-    """The text with every word's probability, the n-best list and the facts."""
-    value: View = {
-        "source": translation.source.text,
-        "languages": [translation.source_language, translation.target_language],
-        "segments": _segments(translation.target, translation.word_probabilities),
-        "complete": translation.complete,
-        "legend_title": "Probability the model gave each word:",
-        "legend": list(LEVELS),
-        "warnings": list(translation.warnings),
-        "facts": "",
-        "n_best": None,
-        "words": None,
-    }
-    if translation.complete:
-        value["facts"] = _facts(translation)
-        value["words"] = _word_table(translation).to_dict()
-        if len(translation.n_best) > 1:
-            value["n_best"] = _n_best_table(translation).to_dict()
-    return value
-
-
-def _segments(encoding: Encoding, probabilities: Sequence[float]) -> list[View]:
-    """The text in order: words with their probability, and what stands between them."""
-    segments: list[View] = []
-    place = 0
-    for word, probability in zip(encoding.words, probabilities, strict=True):
-        if word.special:
-            segments.append(_plain(" "))
-        elif word.start > place:
-            segments.append(_plain(encoding.text[place : word.start]))
-        place = max(place, word.end)
-        segments.append(
-            {
-                "text": visible(word.text),
-                "level": level(probability),
-                "special": word.special,
-                "hint": f"{_named(word)}: {percent(probability)}",
-            }
-        )
-    if place < len(encoding.text):
-        segments.append(_plain(encoding.text[place:]))
-    return segments
-
-
-def _named(word: Word) -> str:
-    """A text that looks like a special token is one only if the pipeline says so."""
-    return wording.token_name(word.text) if word.special else visible(word.text)
-
-
-def _plain(text: str) -> View:
-    return {"text": text, "level": None, "special": False, "hint": ""}
-
-
-def _facts(translation: Translation) -> str:
-    model = translation.model
-    return (
-        f"{model.name} ({model.architecture}; {model.parameters:,} parameters) · "
-        f"{model.device}, {model.precision} · "
-        f"score {translation.score:.3f}, log-probability {translation.log_probability:.3f}"
-    )
-
-
-def _word_table(translation: Translation) -> Table:
-    target = translation.target
-    sizes = [target.word_of_piece.count(index) for index in range(len(target.words))]
-    return Table(
-        caption="Words of the translation with the model's own probability",
-        columns=("word", "probability", "pieces"),
-        rows=tuple(
-            (visible(word.text), percent(probability), str(size))
-            for word, probability, size in zip(
-                target.words, translation.word_probabilities, sizes, strict=True
-            )
-        ),
-    )
-
-
-def _n_best_table(translation: Translation) -> Table:
-    return Table(
-        caption=(
-            f"The {len(translation.n_best)} best translations found; the score is the "
-            "log-probability normalised by length"
-        ),
-        columns=("#", "translation", "score", "log p"),
-        rows=tuple(
-            (str(rank), entry.target.text, f"{entry.score:.3f}", f"{entry.log_probability:.3f}")
-            for rank, entry in enumerate(translation.n_best, start=1)
-        ),
-    )
 
 
 # --- Charts -----------------------------------------------------------------------------------

@@ -9,10 +9,20 @@ __all__ = [
     "DAMAGED",
     "DOCUMENT_TOO_LARGE",
     "DONE",
+    "EDIT_DAMAGED",
+    "EDIT_DELETED",
+    "EDIT_END",
+    "EDIT_FROM",
+    "EDIT_LAST_WORD",
+    "EDIT_REPLACED",
+    "EDIT_TEXT",
+    "EDIT_TOKEN",
     "EMPTY",
     "FAILED",
     "FIRST_COLUMNS",
     "FIRST_STEPS",
+    "FORCE",
+    "FROM_START",
     "HELP_ALIGNMENTS",
     "HELP_ATTENTION",
     "HELP_LENGTHS",
@@ -20,16 +30,22 @@ __all__ = [
     "HELP_READING",
     "HELP_STEPS",
     "HELP_TREE",
+    "HELP_WHAT_IF",
     "INTRODUCTION",
+    "LEGEND",
     "LENGTHS_TITLE",
     "NO_ATTENTION",
     "NO_MODELS",
     "NO_RESULTS",
     "NO_TRACE",
     "NUMBER",
+    "OWN",
     "PLACEHOLDER",
     "REFUSED",
+    "ROOT",
     "SCORES_CAPTION",
+    "SHOWN",
+    "SIGNS",
     "STILL_BUSY",
     "STOPPED",
     "STOPPING",
@@ -107,6 +123,63 @@ HELP_TREE = (
     "of probabilities; the finished are ranked by the one normalised by length. Point at a mark "
     "for its scores, drag to move."
 )
+
+LEGEND = "Probability the model gave each word:"
+HELP_WHAT_IF = (
+    "Choose a word of the translation or of the sentence above, with the mouse or with Tab, the "
+    "arrow keys and Enter. Below it stands what else the model could have written there: take "
+    "it, or write something else, and the rest is decoded again from there. Words with a dotted "
+    "frame are those that the model was least sure of. A word of the sentence can be replaced or "
+    "left out. Every attempt is kept here, with what it changed."
+)
+FORCE = "write “{piece}” there instead ({probability})"
+EDIT_TOKEN = "“{new}” instead of “{old}”"  # noqa: S105
+EDIT_END = "ended before “{old}”"
+EDIT_FROM = "“{new}” instead of the end"
+EDIT_TEXT = "“{new}” from “{old}” on"
+EDIT_REPLACED = "source: “{new}” instead of “{old}”"
+EDIT_DELETED = "source: without “{old}”"
+ROOT = "the translation"
+SHOWN = "Shown again, as it was translated."
+FROM_START = "decoded anew from the start: nothing is forced any more"
+OWN = "the model's own probability {probability}, rank {ranks}"
+EDIT_DAMAGED = "This change does not fit the translation on the page; please translate again."
+EDIT_LAST_WORD = "Nothing would be left of the sentence."
+
+SIGNS: dict[str, tuple[str, str, str]] = {
+    "loop": (
+        "Repeats itself",
+        "The same words stand there {detail} times in a row: the decoder saw its own words and "
+        "found them likely to come again.",
+        "",
+    ),
+    "copied": (
+        "Copied",
+        "Most words of the translation are those of the sentence itself.",
+        "",
+    ),
+    "language": (
+        "Another language?",
+        "The translation looks like {detail}.",
+        "",
+    ),
+    "short": (
+        "Ended early?",
+        "The translation has far fewer words than the sentence ({detail}).",
+        "",
+    ),
+    "unread": (
+        "Not looked at",
+        "No step looked much at: {words}. What they say may be missing.",
+        "try another word for one of them",
+    ),
+    "unknown": (
+        "Unknown characters",
+        "The model has no piece for some characters and spells them byte by byte: {words}.",
+        "try another word for it",
+    ),
+}
+"""Title, explanation and hint of each sign of trouble."""
 
 NO_RESULTS = (
     "Nothing has been measured yet. python -m seq2seq measure writes the files that this tab shows."

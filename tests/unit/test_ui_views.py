@@ -6,7 +6,7 @@ import pytest
 from ui_support import NASTY, beam_translation, encoding, nasty_translation, translation
 
 from seq2seq.translation import Translation, TranslationError
-from seq2seq.ui import views, wording
+from seq2seq.ui import sentence, views, wording
 from seq2seq.ui.figures.heatmap import AttentionView
 
 
@@ -84,11 +84,11 @@ def test_document_that_the_page_found_too_large_says_so() -> None:
     ("probability", "level"), [(0, 0), (0.19, 0), (0.2, 1), (0.5, 2), (0.61, 3), (0.8, 4), (1, 4)]
 )
 def test_levels_of_probability(probability: float, level: int) -> None:
-    assert views.level(probability) == level
+    assert sentence.level(probability) == level
 
 
 def test_words_are_coloured_by_the_product_of_their_pieces() -> None:
-    value = views.result_view(translation(probability=0.7))
+    value = sentence.result_view(translation(probability=0.7))
     words = [s for s in value["segments"] if s["level"] is not None]
     assert [(s["text"], s["level"]) for s in words] == [
         ("The", 3),
@@ -103,7 +103,7 @@ def test_words_are_coloured_by_the_product_of_their_pieces() -> None:
 
 def test_segments_give_the_text_back() -> None:
     for document in (translation(), translation(target=("a", ".")), nasty_translation()):
-        segments = views.result_view(document)["segments"]
+        segments = sentence.result_view(document)["segments"]
         text = "".join(s["text"] for s in segments if not s["special"])
         for unseen, shown in (("\x00", "[U+0000]"), ("\u202e", "[U+202E]")):
             text = text.replace(shown, unseen)
@@ -111,32 +111,32 @@ def test_segments_give_the_text_back() -> None:
 
 
 def test_tokens_reach_the_page_unescaped_because_it_shows_them_as_text() -> None:
-    texts = [s["text"] for s in views.result_view(nasty_translation())["segments"]]
+    texts = [s["text"] for s in sentence.result_view(nasty_translation())["segments"]]
     assert NASTY[0] in texts
     assert NASTY[1] in texts
 
 
 def test_a_word_that_looks_like_the_end_is_not_called_so() -> None:
-    value = views.result_view(translation(target=["</s>"]))
+    value = sentence.result_view(translation(target=["</s>"]))
     words = [s for s in value["segments"] if s["level"] is not None]
     assert [s["hint"].partition(":")[0] for s in words] == ["</s>", "end of the sentence"]
 
 
 def test_the_page_learns_both_languages() -> None:
     document = translation()
-    value = views.result_view(document)
+    value = sentence.result_view(document)
     assert value["languages"] == [document.source_language, document.target_language]
 
 
 def test_partial_translations_show_text_only() -> None:
-    value = views.result_view(translation(complete=False))
+    value = sentence.result_view(translation(complete=False))
     assert not value["complete"]
     assert (value["facts"], value["n_best"], value["words"]) == ("", None, None)
 
 
 def test_complete_translations_name_model_time_and_scores() -> None:
     document = dataclasses.replace(translation(), warnings=("cut off",))
-    value = views.result_view(document)
+    value = sentence.result_view(document)
     assert "tiny (Transformer, 2+2 layers; 1,234 parameters)" in value["facts"]
     assert "cpu, fp32" in value["facts"]
     assert f"score {document.score:.3f}" in value["facts"]
@@ -150,7 +150,7 @@ def test_n_best_list_is_ranked_as_given() -> None:
     second = dataclasses.replace(
         document.n_best[0], target=encoding(["<i>B</i>"]), score=-2.5, log_probability=-5.0
     )
-    value = views.result_view(dataclasses.replace(document, n_best=(document.n_best[0], second)))
+    value = sentence.result_view(dataclasses.replace(document, n_best=(document.n_best[0], second)))
     assert value["n_best"]["rows"][1] == ["2", "<i>B</i>", "-2.500", "-5.000"]
 
 
@@ -211,7 +211,7 @@ def test_translations_without_a_trace_say_so() -> None:
 def test_every_view_is_plain_json(document: Translation) -> None:
     view = AttentionView()
     for value in (
-        views.result_view(document),
+        sentence.result_view(document),
         views.heatmap_view(document, view),
         views.player_view(document),
         views.candidates_view(document),
@@ -230,3 +230,50 @@ def test_very_long_translations_say_what_is_left_out() -> None:
         assert len(value["figures"]) == len(value["tables"]) == len(player["steps"]) == 100
     note = views.tree_view(document, pruned="near")["note"]
     assert note.endswith("Only the first 60 of 151 positions are drawn.")
+
+
+# --- What else could stand there, and signs of trouble ---
+
+
+def test_every_step_has_what_else_could_stand_there() -> None:
+    value = sentence.result_view(beam_translation())
+    assert value["links"] == {"source": [0, 1], "target": [0, 1]}
+    first, second = value["options"]
+    assert (first["step"], first["taken"], first["probability"]) == (0, "a", "60 %")
+    assert [(o["id"], o["text"], o["probability"]) for o in first["others"]] == [
+        (11, "b", "30 %"),
+        (12, "c", "5.0 %"),
+    ]
+    assert [o["id"] for o in second["others"]] == [12]
+
+
+def test_words_with_a_close_rival_are_marked() -> None:
+    assert sentence.uncertain_words(beam_translation()) == frozenset()
+    unsure = sentence.uncertain_words(translation(probability=0.4))  # the next best has 0.2
+    assert unsure == frozenset(range(4))
+    value = sentence.result_view(translation(probability=0.4))
+    assert all(s["unsure"] for s in value["segments"] if s["word"] is not None)
+    assert not any(s["unsure"] for s in value["source"])
+
+
+def test_signs_say_what_was_seen_and_what_could_be_tried() -> None:
+    value = sentence.result_view(translation(target=("no", "no", "no")))
+    (sign,) = (s for s in value["signs"] if s["kind"] == "loop")
+    assert sign["title"] == "Repeats itself"
+    assert "3 times in a row" in sign["text"]
+    assert sign["suggestion"] == {"step": 1, "id": 900, "text": "other<i>"}
+    assert sign["hint"] == "write “other<i>” there instead (20 %)"
+
+
+def test_a_sign_about_the_source_names_its_words() -> None:
+    document = translation(source=(["<0xF0>", "<0x9F>"], "dort"))
+    (sign,) = (s for s in sentence.result_view(document)["signs"] if s["kind"] == "unknown")
+    assert sign["source_words"] == [0]
+    assert "<0xF0><0x9F>" in sign["text"]
+    assert sign["suggestion"] is None
+    assert sign["hint"]
+
+
+def test_an_unfinished_translation_offers_nothing() -> None:
+    value = sentence.result_view(translation(complete=False, target=("no",) * 3))
+    assert (value["options"], value["signs"]) == ([], [])

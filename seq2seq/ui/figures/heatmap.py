@@ -97,6 +97,11 @@ def heatmap_figure(translation: Translation, view: AttentionView) -> go.Figure:
         height=190 + _ROW * len(grid.rows),
         min_width=130 + _COLUMN * len(grid.columns),
         max_width=190 + 3 * _COLUMN * len(grid.columns),
+        marks={
+            "marks": "cells",
+            "pieces": view.unit == "pieces",
+            "shift": int(view.reading == "input"),
+        },
         margin={"l": 16, "r": 8, "t": 24, "b": 12},
         xaxis=index_axis(
             list(grid.columns),

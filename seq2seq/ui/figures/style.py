@@ -109,7 +109,12 @@ def index_axis(texts: list[str], **options: Any) -> dict[str, Any]:
 
 
 def new_figure(
-    *, height: int, min_width: int = 0, max_width: int | None = None, **layout: Any
+    *,
+    height: int,
+    min_width: int = 0,
+    max_width: int | None = None,
+    marks: dict[str, Any] | None = None,
+    **layout: Any,
 ) -> go.Figure:
     """An empty figure in the house style.
 
@@ -120,12 +125,20 @@ def new_figure(
         height: in pixels.
         min_width: in pixels; a narrower page scrolls the chart instead of squeezing it.
         max_width: in pixels; a wider page leaves the rest empty.
+        marks: how the page finds what is selected in it: ``marks`` is ``cells`` (columns are
+            source words, or pieces if ``pieces`` is true; rows are target ones, ``shift`` rows
+            further down) or ``positions`` (x is an output position, counted from 1).
         layout: further settings of the layout.
     """
     settings: dict[str, Any] = {
         "template": "none",
         "height": height,
-        "meta": {"min_width": min_width, "max_width": max_width, "dark_scale": DARK_SCALE},
+        "meta": {
+            "min_width": min_width,
+            "max_width": max_width,
+            "dark_scale": DARK_SCALE,
+            **(marks or {}),
+        },
         "font": {"family": FONT, "size": 13},
         "margin": {"l": 16, "r": 16, "t": 16, "b": 16},
         "paper_bgcolor": "rgba(0,0,0,0)",

@@ -113,6 +113,7 @@ def tree_figure(translation: Translation, *, pruned: Pruned = "near") -> go.Figu
         height=120 + _ROW * rows,
         min_width=60 + _COLUMN * columns,
         max_width=160 + 2 * _COLUMN * columns,
+        marks={"marks": "positions"},
         margin={"l": 12, "r": 12, "t": 44, "b": 56},
         showlegend=True,
         legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "yref": "paper"},

@@ -1,0 +1,183 @@
+// Plotly charts that follow the page's width and colours.
+(() => {
+  "use strict";
+  const { foldedTable, button, make, panel, taking } = Explorer.lib;
+
+  const isDark = () => document.body.classList.contains("dark");
+
+  // One observer for all charts: the page's colours changed.
+  const charts = new Set();
+  let dark = isDark();
+  new MutationObserver(() => {
+    if (dark === isDark()) return;
+    dark = isDark();
+    charts.forEach((chart) => chart.paint(true));
+  }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+
+  // --- Charts -------------------------------------------------------------------------------
+
+  const themed = (layout, width) => {
+    const style = getComputedStyle(document.body);
+    const text = style.getPropertyValue("--body-text-color").trim();
+    const paper = style.getPropertyValue("--background-fill-primary").trim();
+    const result = { ...layout, width, autosize: false };
+    result.font = { ...layout.font, color: text };
+    result.hoverlabel = {
+      ...layout.hoverlabel,
+      bgcolor: paper,
+      bordercolor: text,
+      font: { ...(layout.hoverlabel || {}).font, color: text },
+    };
+    if (layout.coloraxis && isDark()) {
+      result.coloraxis = { ...layout.coloraxis, colorscale: layout.meta.dark_scale };
+    }
+    if (layout.dragmode && matchMedia("(pointer: coarse)").matches) {
+      result.dragmode = false; // a finger scrolls the page and the chart; zooming has buttons
+    }
+    return result;
+  };
+
+  const OPTIONS = { displaylogo: false, showSendToCloud: false, displayModeBar: false };
+
+  // Zoom by a factor around the middle of what is shown.
+  const zoom = (target, factor) => {
+    const change = {};
+    ["xaxis", "yaxis"].forEach((name) => {
+      const [from, to] = target._fullLayout[name].range;
+      const middle = (from + to) / 2;
+      change[`${name}.range`] = [middle + (from - middle) * factor, middle + (to - middle) * factor];
+    });
+    Plotly.relayout(target, change);
+  };
+
+  // --- What is selected, in a chart ---
+
+  const band = (axis, index, across) => {
+    const from = axis._offset + axis.l2p(index - 0.5);
+    const to = axis._offset + axis.l2p(index + 0.5);
+    const node = make("div", "band");
+    const [start, size] = axis._id[0] === "x" ? ["left", "width"] : ["top", "height"];
+    node.style[start] = `${Math.min(from, to)}px`;
+    node.style[size] = `${Math.abs(to - from)}px`;
+    const [other, length] = start === "left" ? ["top", "height"] : ["left", "width"];
+    node.style[other] = `${across._offset}px`;
+    node.style[length] = `${across._length}px`;
+    return node;
+  };
+
+  // Columns and rows of a map of cells, or the column of a step in a tree.
+  const bands = (target, meta) => {
+    const { xaxis: x, yaxis: y } = target._fullLayout;
+    const { source, targets, step } = Explorer.lib.selected(meta);
+    if (meta.marks === "positions") return step === null ? [] : [band(x, step + 1, y)];
+    return [...source.map((i) => band(x, i, y)), ...targets.map((i) => band(y, i, x))];
+  };
+
+  // Pointing at a chart selects what stands there, clicking holds it.
+  const point = (target) => {
+    if (target.pointed) return;
+    target.pointed = true;
+    const chosen = (event, hold) => {
+      const { meta } = target.layout;
+      if (!meta.marks || !event.points.length) return;
+      Explorer.lib.selectPoint(meta, event.points[0], hold);
+    };
+    target.on("plotly_hover", (event) => chosen(event, false));
+    target.on("plotly_unhover", () => target.layout.meta.marks && Explorer.lib.select(null));
+    target.on("plotly_click", (event) => chosen(event, true));
+  };
+
+  // A chart that draws itself as soon as it is visible and whenever its width or colours change.
+  const chart = (label) => {
+    const holder = make("div", "chart");
+    const canvas = make("div", "canvas");
+    const target = make("div", "drawing");
+    canvas.append(target);
+    holder.append(canvas);
+    holder.tabIndex = 0; // so that the arrow keys can scroll it
+    const tools = make("div", "tools");
+    const zooming = [
+      button("Zoom in", () => zoom(target, 0.75)),
+      button("Zoom out", () => zoom(target, 1 / 0.75)),
+      button("Reset", () => self.paint(true, true)),
+    ];
+    const save = () => {
+      const { width: w, height } = target._fullLayout;
+      Plotly.downloadImage(target, { format: "svg", filename: "seq2seq", width: w, height });
+    };
+    tools.append(...zooming, button("Save as SVG", save));
+    target.setAttribute("role", "img");
+    target.setAttribute("aria-label", label);
+    let figure = null;
+    let width = 0; // of what is drawn; 0 when it has to be drawn anew
+    let revision = 0;
+    const self = {
+      nodes: [holder, tools],
+      show(next) {
+        figure = next;
+        revision += 1;
+        holder.hidden = tools.hidden = !next;
+        zooming.forEach((node) => (node.hidden = !(next && next.layout.dragmode)));
+        self.paint(true);
+      },
+      paint(force, reset = false) {
+        if (force) width = 0; // and stays so until it can be seen
+        if (!figure || !holder.clientWidth) return;
+        const { min_width: least, max_width: most } = figure.layout.meta;
+        const wanted = Math.max(Math.min(Math.floor(holder.clientWidth), most || Infinity), least);
+        if (wanted === width) return;
+        width = wanted;
+        revision += reset ? 1 : 0;
+        target.style.height = `${figure.layout.height}px`;
+        const copy = JSON.parse(JSON.stringify(figure));
+        copy.layout = { ...themed(copy.layout, width), uirevision: revision };
+        Plotly.react(target, copy.data, copy.layout, OPTIONS).then(() => {
+          point(target);
+          self.mark();
+        });
+      },
+      // Bands over what is selected anywhere on the page.
+      mark() {
+        canvas.querySelectorAll(".band").forEach((node) => node.remove());
+        const kind = figure && width && figure.layout.meta.marks;
+        if (kind && target._fullLayout) canvas.append(...bands(target, figure.layout.meta));
+      },
+    };
+    charts.add(self);
+    Explorer.lib.onSelection(() => self.mark());
+    new ResizeObserver(() => self.paint(false)).observe(holder);
+    return self;
+  };
+
+  const chartPanel = (root) => {
+    if (!root.parts) {
+      const message = make("p", "message");
+      const note = make("p", "note");
+      const drawing = chart(root.dataset.label || "chart");
+      const table = foldedTable();
+      root.replaceChildren(message, ...drawing.nodes, note, table.node);
+      root.parts = { message, note, drawing, table };
+    }
+    return root.parts;
+  };
+
+  const showChart = (root, { figure = null, table = null, message = "", note = "" }) => {
+    const parts = chartPanel(root);
+    parts.message.textContent = message;
+    parts.message.hidden = !message;
+    parts.note.textContent = note;
+    parts.note.hidden = !note;
+    if (figure && figure.layout.meta.marks === "cells") Explorer.lib.setMap(figure);
+    parts.drawing.show(figure);
+    parts.table.show(table);
+  };
+
+  // value: {figure, table, message, note}
+  const plot = (element, props, watch) => {
+    const draw = (root, value) => showChart(root, value || { message: root.dataset.placeholder });
+    panel(element, props, watch, draw, taking(props));
+  };
+
+  Object.assign(Explorer, { plot });
+  Object.assign(Explorer.lib, { showChart });
+})();

@@ -1,0 +1,106 @@
+// One selection for the whole page: a word of the sentence, a word of the translation, a step of
+// the decoder. Pointing at something selects it, a click or Enter holds it until the next one.
+(() => {
+  "use strict";
+
+  const NOTHING = { source: null, target: null, step: null };
+  let now = { ...NOTHING };
+  let kept = { ...NOTHING }; // what is held, and comes back when nothing is pointed at
+  let links = { source: [], target: [] }; // the word of every piece
+  let map = null; // the attention that the heatmap shows
+  const listeners = new Set();
+
+  const onSelection = (listener) => listeners.add(listener);
+  const isHeld = () => Object.values(kept).some((index) => index !== null);
+
+  const firstPiece = (side, word) => links[side].indexOf(word);
+
+  // Word and step are two names of the same place.
+  const completed = (change) => {
+    const next = { ...NOTHING, ...change };
+    if (next.step === null && next.target !== null) next.step = firstPiece("target", next.target);
+    if (next.step !== null && next.target === null) next.target = links.target[next.step] ?? null;
+    return next;
+  };
+
+  const tell = (next, hold) => {
+    if (!hold && Object.keys(NOTHING).every((key) => now[key] === next[key])) return;
+    now = next;
+    listeners.forEach((listener) => listener(now, hold));
+  };
+
+  // Select {source, target, step}, all optional; null goes back to what is held.
+  const select = (change, hold = false) => {
+    if (!change) return tell(kept, false);
+    const next = completed(change);
+    if (hold) kept = next;
+    else if (isHeld()) return; // pointing changes nothing while something is held
+    tell(next, hold);
+  };
+
+  const release = () => {
+    kept = { ...NOTHING };
+    tell(kept, true);
+  };
+
+  // A new translation: nothing is selected, and pieces belong to other words.
+  const relink = (next) => {
+    links = next;
+    release();
+  };
+
+  // --- Charts -------------------------------------------------------------------------------
+
+  const indices = (side, word, pieces) => {
+    if (word === null) return [];
+    if (!pieces) return [word];
+    return links[side].flatMap((of, piece) => (of === word ? [piece] : []));
+  };
+
+  // Rows, columns and step of what is selected, in a chart with these properties: `pieces`, and
+  // `shift` where rows stand for what was read one step later.
+  const selected = ({ pieces = false, shift = 0 }) => ({
+    source: indices("source", now.source, pieces),
+    targets: indices("target", now.target, pieces).map((index) => index + shift),
+    step: now.step,
+  });
+
+  const selectPoint = (meta, point, hold) => {
+    if (meta.marks === "positions") return select({ step: Math.max(0, point.x - 1) }, hold);
+    const place = { source: point.x, target: point.y - (meta.shift || 0) };
+    if (place.target < 0) place.target = null;
+    if (meta.pieces) {
+      const step = place.target;
+      select({ source: links.source[place.source], step }, hold);
+    } else select(place, hold);
+  };
+
+  const setMap = (figure) => {
+    map = { z: figure.data[0].z, ...figure.layout.meta };
+  };
+
+  // Attention of a word of the translation over the words of the sentence, as the heatmap shows
+  // it: source pieces added up, target pieces averaged. Null where there is none.
+  const attentionOf = (word) => {
+    if (!map || word === null) return null;
+    const rows = indices("target", word, map.pieces).map((index) => map.z[index + map.shift]);
+    if (!rows.length || rows.includes(undefined)) return null;
+    const total = [];
+    rows.forEach((row) =>
+      row.forEach((weight, column) => {
+        const at = map.pieces ? links.source[column] : column;
+        total[at] = (total[at] || 0) + weight / rows.length;
+      }),
+    );
+    return total;
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && isHeld()) release();
+  });
+
+  Object.assign(Explorer.lib, {
+    attentionOf, onSelection, relink, release, select, selectPoint, selected, setMap,
+    held_selection: () => kept,
+  });
+})();

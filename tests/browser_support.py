@@ -1,0 +1,87 @@
+"""How the browser tests use the page: what a person does, and what the page then holds."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Page, expect
+
+from seq2seq import Translation, Translator
+from seq2seq.translation import AttentionMap
+
+CAT = "Le chat est assis sur la chaise ."
+MARKUP = "<b>gras</b> <img src=x onerror=window.hacked=1> ${window.hacked=2} {{value}} </s> chat"
+SLOW = 60_000
+
+
+@cache
+def expected(text: str = CAT, *, model: str = "fr-en-transformer", n_best: int = 3) -> Translation:
+    """What the package itself makes of the text, with the page's own settings."""
+    return Translator.load(model).translate(
+        text, source="fr", target="en", n_best=n_best, trace=True
+    )
+
+
+def translate(page: Page, text: str) -> None:
+    """Type, press Enter, and wait for the complete translation."""
+    box = page.locator("#text textarea")
+    box.fill(text)
+    box.press("Enter")
+    expect(page.locator("#result .source")).to_have_text(re.compile(re.escape(text.strip()[:20])))
+    expect(page.locator("#document button")).to_be_enabled(timeout=SLOW)
+    expect(page.locator("#status .panel")).to_have_class(re.compile("done"), timeout=SLOW)
+
+
+def shown_text(page: Page) -> str:
+    """The translation without the mark of its end."""
+    return page.locator("#result .translation").evaluate(
+        "node => [...node.childNodes].filter(n => !n.classList?.contains('special'))"
+        ".map(n => n.textContent).join('').trim()"
+    )
+
+
+def chart(page: Page, elem_id: str) -> dict[str, Any]:
+    """Data and axes of a chart as the browser holds them."""
+    plot = page.locator(f"#{elem_id} .drawing")
+    expect(plot).to_have_class(re.compile("js-plotly-plot"))
+    return plot.evaluate(
+        "gd => JSON.parse(JSON.stringify({data: gd.data, x: gd.layout.xaxis, y: gd.layout.yaxis,"
+        " coloraxis: gd.layout.coloraxis}))"
+    )
+
+
+def wait_for_chart(page: Page, elem_id: str, condition: str) -> dict[str, Any]:
+    """The chart once a condition over ``gd`` holds."""
+    page.wait_for_function(
+        f"() => {{ const gd = document.querySelector('#{elem_id} .drawing');"
+        f" return gd && gd.data && ({condition}); }}"
+    )
+    return chart(page, elem_id)
+
+
+def tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def choose(page: Page, elem_id: str, name: str) -> None:
+    page.locator(f"#{elem_id}").get_by_label(name, exact=True).check()
+
+
+def open_settings(page: Page) -> None:
+    """Unfold the settings; gradio sets their first values some frames after it shows them."""
+    page.get_by_role("button", name="Decoding settings").click()
+    expect(page.locator("#beam")).to_be_visible()
+    page.evaluate(
+        "async () => { for (let frame = 0; frame < 10; frame++)"
+        " await new Promise(requestAnimationFrame); }"
+    )
+
+
+def words(document: Translation, **view: int | None) -> np.ndarray:
+    assert document.attention is not None
+    return AttentionMap.merge_words(
+        document.attention.select(**view), source=document.source, target=document.target
+    )
