@@ -26,6 +26,9 @@ __all__ = ["Outcome", "Runner"]
 
 _log = logging.getLogger(__name__)
 
+_SCORED = 2**25
+"""Logits that are held at once when translations are scored: 128 MiB."""
+
 OnStep = Callable[[Sequence[PartialHypothesis]], None]
 
 
@@ -144,6 +147,34 @@ class Runner:
             should_stop=should_stop,
         )
         return dataclasses.replace(outcome, warnings=(warning, *outcome.warnings))
+
+    def score(
+        self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """Log-probability of every target piece, given the source and the pieces before it.
+
+        Args:
+            sources, targets: ids of one pair per row; targets without bos.
+        """
+        config = self.model.config
+        scores: list[list[float]] = []
+        longest = max(map(len, targets), default=0)
+        rows = max(1, _SCORED // max(longest * config.target_vocabulary, 1))
+        with torch.inference_mode():
+            for first in range(0, len(sources), rows):
+                wanted = self._pad(targets[first : first + rows])
+                start = torch.full_like(wanted[:, :1], config.bos_id)
+                logits = self.model(
+                    self._pad(sources[first : first + rows]),
+                    torch.cat([start, wanted[:, :-1]], dim=1),
+                )
+                logs = logits.float().log_softmax(dim=-1)
+                found = logs.gather(-1, wanted.unsqueeze(-1)).squeeze(-1).tolist()
+                scores += [
+                    row[: len(target)]
+                    for row, target in zip(found, targets[first : first + rows], strict=True)
+                ]
+        return scores
 
     def _pad(self, sources: Sequence[Sequence[int]]) -> Tensor:
         longest = max(len(ids) for ids in sources)

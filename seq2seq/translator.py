@@ -18,6 +18,7 @@ from seq2seq.config import SamplingConfig, SearchConfig
 from seq2seq.device import choose_device, precision_name
 from seq2seq.document import Writer
 from seq2seq.engine import Engine
+from seq2seq.occlusion import Occlusion, leave_out
 from seq2seq.request import (
     MAX_CHARACTERS,
     MAX_PIECES,
@@ -184,6 +185,25 @@ class Translator:
             TextError: a language that the model does not know.
         """
         return self._text.encode(text, language=language, target_language=target)
+
+    def occlusion(self, translation: Translation) -> Occlusion:
+        """How much less probable each word of a translation is without each source word.
+
+        Args:
+            translation: made by this model.
+
+        Raises:
+            TranslatorError: its pieces are not of this model's vocabulary, or too many.
+        """
+        for encoding in (translation.source, translation.target):
+            known = all(0 <= piece < self._text.vocabulary_size for piece in encoding.ids)
+            if not known or len(encoding.ids) > self._reader.max_pieces:
+                raise TranslatorError("the translation was made by another model")
+        words = leave_out(translation.source)
+        sources = [list(translation.source.ids), *words.values()]
+        target = list(translation.target.ids)
+        scores = self._runner.score(sources, [target] * len(sources))
+        return Occlusion.of(translation, words=tuple(words), scores=scores)
 
     @overload
     def translate(

@@ -69,17 +69,26 @@
   const bands = (target, meta) => {
     const { xaxis: x, yaxis: y } = target._fullLayout;
     const { source, targets, step } = Explorer.lib.selected(meta);
+    if (meta.marks === "heads") return [];
     if (meta.marks === "positions") return step === null ? [] : [band(x, step + 1, y)];
+    if (meta.marks === "ends") {
+      const half = (from) => ({ _offset: x._offset + x.l2p(from), _length: x.l2p(0.5) - x.l2p(0) });
+      return [...source.map((i) => band(y, i, half(-0.5))), ...targets.map((i) => band(y, i, half(1)))];
+    }
     return [...source.map((i) => band(x, i, y)), ...targets.map((i) => band(y, i, x))];
   };
 
   // Pointing at a chart selects what stands there, clicking holds it.
-  const point = (target) => {
+  const point = (target, pick) => {
     if (target.pointed) return;
     target.pointed = true;
     const chosen = (event, hold) => {
       const { meta } = target.layout;
       if (!meta.marks || !event.points.length) return;
+      if (meta.marks === "heads") {
+        if (hold) pick(Math.floor(event.points[0].y), Math.floor(event.points[0].x));
+        return;
+      }
       Explorer.lib.selectPoint(meta, event.points[0], hold);
     };
     target.on("plotly_hover", (event) => chosen(event, false));
@@ -113,6 +122,7 @@
     let revision = 0;
     const self = {
       nodes: [holder, tools],
+      pick: () => {},
       show(next) {
         figure = next;
         revision += 1;
@@ -132,7 +142,7 @@
         const copy = JSON.parse(JSON.stringify(figure));
         copy.layout = { ...themed(copy.layout, width), uirevision: revision };
         Plotly.react(target, copy.data, copy.layout, OPTIONS).then(() => {
-          point(target);
+          point(target, (layer, head) => self.pick(layer, head));
           self.mark();
         });
       },
@@ -167,17 +177,27 @@
     parts.message.hidden = !message;
     parts.note.textContent = note;
     parts.note.hidden = !note;
-    if (figure && figure.layout.meta.marks === "cells") Explorer.lib.setMap(figure);
+    const meta = figure ? figure.layout.meta : {};
+    if (meta.marks === "cells" && !meta.columns) Explorer.lib.setMap(figure);
     parts.drawing.show(figure);
     parts.table.show(table);
   };
 
   // value: {figure, table, message, note}
-  const plot = (element, props, watch) => {
-    const draw = (root, value) => showChart(root, value || { message: root.dataset.placeholder });
+  const plot = (element, props, watch, trigger) => {
+    const draw = (root, value) => {
+      showChart(root, value || { message: root.dataset.placeholder });
+      root.parts.drawing.pick = (layer, head) => {
+        picked = [layer, head];
+        trigger("select", {});
+      };
+    };
     panel(element, props, watch, draw, taking(props));
   };
 
-  Object.assign(Explorer, { plot });
+  // Layer and head of the small map that was clicked last.
+  let picked = [null, null];
+
+  Object.assign(Explorer, { picked: () => picked, plot });
   Object.assign(Explorer.lib, { showChart });
 })();

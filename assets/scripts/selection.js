@@ -57,21 +57,33 @@
     return links[side].flatMap((of, piece) => (of === word ? [piece] : []));
   };
 
-  // Rows, columns and step of what is selected, in a chart with these properties: `pieces`, and
-  // `shift` where rows stand for what was read one step later.
-  const selected = ({ pieces = false, shift = 0 }) => ({
-    source: indices("source", now.source, pieces),
+  // Rows, columns and step of what is selected, in a chart with these properties: `pieces`,
+  // `shift` where rows stand for what was read one step later, and `columns`, the words that
+  // columns stand for where they are not all there.
+  const selected = ({ pieces = false, shift = 0, columns = null }) => ({
+    source: indices("source", now.source, pieces)
+      .map((word) => (columns ? columns.indexOf(word) : word))
+      .filter((column) => column >= 0),
     targets: indices("target", now.target, pieces).map((index) => index + shift),
     step: now.step,
   });
 
+  // Column and row that a point stands for; null where it stands for one of them alone.
+  const ends = (meta, point) => {
+    if (meta.marks !== "ends") return [point.x, point.y];
+    if (Array.isArray(point.customdata)) return point.customdata.slice(2);
+    return point.x ? [null, point.y] : [point.y, null];
+  };
+
   const selectPoint = (meta, point, hold) => {
     if (meta.marks === "positions") return select({ step: Math.max(0, point.x - 1) }, hold);
-    const place = { source: point.x, target: point.y - (meta.shift || 0) };
+    const [column, row] = ends(meta, point);
+    const place = { source: column, target: row === null ? null : row - (meta.shift || 0) };
+    if (meta.columns && column !== null) place.source = meta.columns[column];
     if (place.target < 0) place.target = null;
     if (meta.pieces) {
-      const step = place.target;
-      select({ source: links.source[place.source], step }, hold);
+      const source = place.source === null ? null : links.source[place.source];
+      select({ source, step: place.target }, hold);
     } else select(place, hold);
   };
 

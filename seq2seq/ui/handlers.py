@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import gradio as gr
 
 from seq2seq.translation import Translation, TranslationError
+from seq2seq.translator import TranslatorError
 from seq2seq.ui import views, wording
+from seq2seq.ui.attention_tab import Measured, attention_panel, needs_occlusion
 from seq2seq.ui.figures.tree import Pruned
 from seq2seq.ui.layout import (
+    AVERAGE,
     Form,
     Page,
     components,
@@ -30,8 +33,9 @@ from seq2seq.ui.reading import (
     read_request,
     read_views,
 )
+from seq2seq.ui.results import ModelResults
 from seq2seq.ui.sentence import result_view
-from seq2seq.ui.service import MAX_SENT, Request, Service, TooSlowError
+from seq2seq.ui.service import MAX_SENT, Request, RequestError, Service, TooSlowError
 from seq2seq.ui.whatif import Edit, branch_view, edited, read_edit, root_view
 
 __all__ = ["Handlers", "connect"]
@@ -45,6 +49,10 @@ _SEND_TEXT = f"(text, ...rest) => [(text || '').slice(0, {MAX_SENT}), ...rest]"
 _SEND_ATTENTION = "(value, ...rest) => [Explorer.without(value, 'trace'), ...rest]"
 _SEND_EDIT = (
     "(value, edit, ...rest) => [Explorer.without(value, 'trace', true), Explorer.edit(), ...rest]"
+)
+_SEND_PICKED = (
+    "(value, layer, head, ...rest) =>"
+    " [Explorer.without(value, 'trace'), ...Explorer.picked(), ...rest]"
 )
 _SEND_WHOLE = "(value, ...rest) => [Explorer.whole(value), ...rest]"
 _RESTORE = "(text) => sessionStorage.getItem('sentence') || text"
@@ -65,9 +73,11 @@ _EVENT: dict[str, Any] = {
 }
 
 
-def connect(demo: gr.Blocks, page: Page, service: Service) -> None:
+def connect(
+    demo: gr.Blocks, page: Page, service: Service, results: Sequence[ModelResults] = ()
+) -> None:
     """Attach every event of the page; call inside ``with demo``."""
-    handlers = Handlers(page, service)
+    handlers = Handlers(page, service, results)
     demo.load(None, page.form.text, page.form.text, js=_RESTORE, **_EVENT)
     _connect_translation(page, handlers)
     _connect_views(page, handlers)
@@ -118,11 +128,29 @@ def _connect_translation(page: Page, handlers: Handlers) -> None:
 
 def _connect_views(page: Page, handlers: Handlers) -> None:
     chosen, charts = page.views, page.charts
+    maps = [chosen.layer, chosen.head, chosen.unit, chosen.reading, chosen.picture]
+    drawn = [charts.heatmap, charts.attention, page.status]
     gr.on(
-        [c.input for c in (chosen.layer, chosen.head, chosen.unit, chosen.reading)],
+        [c.input for c in maps],
         handlers.attention,
-        [page.document, chosen.layer, chosen.head, chosen.unit, chosen.reading],
-        [charts.heatmap, charts.attention],
+        [page.document, *maps],
+        drawn,
+        js=_SEND_ATTENTION,
+        trigger_mode="always_last",
+        **_EVENT,
+    )
+    charts.heatmap.select(
+        handlers.pick,
+        [page.document, *maps],
+        [*drawn, chosen.layer, chosen.head, chosen.picture],
+        js=_SEND_PICKED,
+        trigger_mode="always_last",
+        **_EVENT,
+    )
+    page.best.click(
+        handlers.best,
+        [page.document, *maps],
+        [*drawn, chosen.layer, chosen.head, chosen.reading, chosen.picture],
         js=_SEND_ATTENTION,
         trigger_mode="always_last",
         **_EVENT,
@@ -180,10 +208,12 @@ class Handlers:
     Attributes:
         page: components that outputs are addressed to.
         service: the models.
+        results: what was measured about them.
     """
 
     page: Page
     service: Service
+    results: Sequence[ModelResults] = ()
 
     def translate(self, *values: Any) -> Iterator[Update]:
         """Stream the translation, then fill every chart.
@@ -236,12 +266,37 @@ class Handlers:
             return {charts.heatmap: None}
         try:
             translation = views.read_document(document)
-        except TranslationError as error:
+            return self._maps(translation, read_views(*chosen))
+        except (TranslationError, RequestError, TranslatorError) as error:
             return {charts.heatmap: {"message": str(error)}}
-        view = attention_view(translation, read_views(*chosen))
-        return {
-            charts.heatmap: views.heatmap_view(translation, view),
-            charts.attention: views.attention_steps_view(translation, view),
+
+    def pick(self, document: Any, layer: Any, head: Any, *chosen: Any) -> Update:
+        """One of the small maps was clicked: show it large."""
+        shown, (unit, reading, _) = self.page.views, chosen
+        return self.attention(document, layer, head, unit, reading, "heatmap") | {
+            shown.layer: gr.Radio(value=layer),
+            shown.head: gr.Radio(value=head),
+            shown.picture: gr.Radio(value="heatmap"),
+        }
+
+    def best(self, document: Any, *chosen: Any) -> Update:
+        """Show the layer, head and reading that align words best."""
+        try:
+            translation = views.read_document(document)
+        except TranslationError:
+            return {self.page.status: _status("idle", wording.WAITING)}
+        best = Measured.of(translation, self.results).best
+        if best is None:
+            return {self.page.status: _status("idle", wording.NOT_MEASURED)}
+        layer = AVERAGE if best.layer is None else best.layer
+        head = AVERAGE if best.head is None else best.head
+        shown = self.page.views
+        unit = chosen[2]
+        return self.attention(document, layer, head, unit, best.reading, "heatmap") | {
+            shown.layer: gr.Radio(value=layer),
+            shown.head: gr.Radio(value=head),
+            shown.reading: gr.Radio(value=best.reading),
+            shown.picture: gr.Radio(value="heatmap"),
         }
 
     def tree(self, document: Any, pruned: Any) -> Update:
@@ -268,7 +323,7 @@ class Handlers:
             return {page.model_line: line}
         model = self.service.models.get(name) if isinstance(name, str) else None
         if model is None:
-            return {page.model_line: _status("error", f"There is no model “{str(name)[:80]}”.")}
+            return {page.model_line: _status("error", wording.NO_MODEL.format(name=str(name)[:80]))}
         choices = direction_choices(model)
         return {
             page.model_line: model_line(model),
@@ -334,7 +389,6 @@ class Handlers:
             head=choose(heads, chosen.head, attention.head if attention else None),
         )
         done = wording.DONE.format(milliseconds=1000 * translation.timing.total)
-        view = attention_view(translation, chosen)
         change = (
             branch_view(origin.document, translation, origin.edit)
             if origin
@@ -345,13 +399,28 @@ class Handlers:
             page.stop: gr.Button(interactive=False),
             page.result: result_view(translation),
             page.document: views.document_view(translation, change),
-            charts.heatmap: views.heatmap_view(translation, view),
             charts.player: views.player_view(translation),
             charts.candidates: views.candidates_view(translation),
-            charts.attention: views.attention_steps_view(translation, view),
+            **self._maps(translation, chosen),
             charts.tree: views.tree_view(translation, pruned=chosen.pruned),
             page.views.layer: choice(layers, chosen.layer),
             page.views.head: choice(heads, chosen.head),
+        }
+
+    def _maps(self, translation: Translation, chosen: Chosen) -> Update:
+        """Both charts that depend on the layer and the head."""
+        charts, view = self.page.charts, attention_view(translation, chosen)
+        wanted = needs_occlusion(translation, chosen.picture)
+        panel = attention_panel(
+            translation,
+            view,
+            chosen.picture,
+            measured=Measured.of(translation, self.results),
+            occlusion=self.service.occlusion(translation) if wanted else None,
+        )
+        return {
+            charts.heatmap: panel,
+            charts.attention: views.attention_steps_view(translation, view),
         }
 
     def _ended(self, kind: str, text: str, *, clear: bool) -> Update:

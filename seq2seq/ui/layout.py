@@ -60,6 +60,7 @@ class Views:
     head: gr.Radio
     unit: gr.Radio
     reading: gr.Radio
+    picture: gr.Radio
     pruned: gr.Radio
 
 
@@ -88,6 +89,7 @@ class Page:
     status: gr.HTML
     result: gr.HTML
     document: gr.HTML
+    best: gr.Button
 
 
 def components(group: Form | Views | Charts) -> list[gr.components.Component]:
@@ -127,8 +129,8 @@ def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -
                 samples_per_page=10,
                 type="values",
             )
-    views, charts = _tabs(results)
-    return Page(form, views, charts, go, stop, examples, line, status, result, document)
+    views, charts, best = _tabs(results)
+    return Page(form, views, charts, go, stop, examples, line, status, result, document, best)
 
 
 def direction_choices(model: Model) -> list[tuple[str, str]]:
@@ -230,10 +232,11 @@ def _decoding(
     )
 
 
-def _tabs(results: Sequence[ModelResults]) -> tuple[Views, Charts]:
+def _tabs(results: Sequence[ModelResults]) -> tuple[Views, Charts, gr.Button]:
     with gr.Tabs(elem_id="charts"):
         with gr.Tab("Attention", elem_id="tab-attention"):
             _help(wording.HELP_ATTENTION)
+            picture = _radio("Picture", wording.PICTURES, "heatmap", "picture")
             with gr.Row(elem_classes="controls"):
                 # Filled and shown by the first translation, which knows the model's layers.
                 layer = gr.Radio([], label="Layer", visible=False, elem_id="layer", min_width=160)
@@ -252,6 +255,7 @@ def _tabs(results: Sequence[ModelResults]) -> tuple[Views, Charts]:
                     "reading",
                     info=wording.HELP_READING,
                 )
+            best = gr.Button(wording.BEST_MAP, size="sm", elem_id="best", min_width=160)
             heatmap = panel(
                 "plot",
                 elem_id="heatmap",
@@ -291,8 +295,8 @@ def _tabs(results: Sequence[ModelResults]) -> tuple[Views, Charts]:
             )
         with gr.Tab("Models", elem_id="tab-models"):
             build_models_tab(results)
-    views = Views(layer, head, unit, reading, pruned)
-    return views, Charts(heatmap, player, candidates, attention, tree)
+    views = Views(layer, head, unit, reading, picture, pruned)
+    return views, Charts(heatmap, player, candidates, attention, tree), best
 
 
 def _radio(

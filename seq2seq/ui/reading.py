@@ -9,6 +9,7 @@ import gradio as gr
 
 from seq2seq.config import SamplingConfig
 from seq2seq.translation import Translation
+from seq2seq.ui.attention_tab import Picture
 from seq2seq.ui.figures.heatmap import AttentionView, Reading, Unit
 from seq2seq.ui.figures.tree import Pruned
 from seq2seq.ui.layout import AVERAGE, Form
@@ -25,6 +26,7 @@ class Chosen:
     Attributes:
         layer, head: index, :data:`AVERAGE`, or None while nothing was chosen.
         unit, reading: as in :class:`AttentionView`.
+        picture: as in :func:`seq2seq.ui.attention_tab.attention_panel`.
         pruned: as in :func:`seq2seq.ui.views.tree_view`.
     """
 
@@ -32,11 +34,17 @@ class Chosen:
     head: int | None
     unit: Unit
     reading: Reading
+    picture: Picture
     pruned: Pruned
 
 
 def read_views(
-    layer: Any = None, head: Any = None, unit: Any = None, reading: Any = None, pruned: Any = None
+    layer: Any = None,
+    head: Any = None,
+    unit: Any = None,
+    reading: Any = None,
+    picture: Any = None,
+    pruned: Any = None,
 ) -> Chosen:
     """The values of the views, in their order; what makes no sense is as if not chosen."""
     return Chosen(
@@ -44,6 +52,7 @@ def read_views(
         head=head if type(head) is int else None,
         unit=one_of(Unit, unit, "words"),
         reading=one_of(Reading, reading, "producing"),
+        picture=one_of(Picture, picture, "heatmap"),
         pruned=one_of(Pruned, pruned, "near"),
     )
 

@@ -29,7 +29,8 @@ def build(service: Service) -> gr.Blocks:
     """The whole page with its events, ready to be launched with :func:`launch_options`."""
     gr.set_static_paths(static_files())
     with gr.Blocks(title=wording.TITLE, analytics_enabled=False, fill_width=False) as demo:
-        connect(demo, build_page(service.models, load_results()), service)
+        results = load_results()
+        connect(demo, build_page(service.models, results), service, results)
     demo.queue(max_size=_QUEUE, default_concurrency_limit=4, api_open=False)
     return demo
 

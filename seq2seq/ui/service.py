@@ -17,6 +17,7 @@ from typing import cast
 from seq2seq.catalogue import embedded
 from seq2seq.checkpoint import Checkpoint, describe
 from seq2seq.config import SamplingConfig, SearchConfig
+from seq2seq.occlusion import Occlusion
 from seq2seq.pool import TranslatorPool
 from seq2seq.translation import Translation
 from seq2seq.ui import wording
@@ -162,6 +163,17 @@ class Service:
                 if not translation.complete and time.monotonic() > deadline:
                     raise TooSlowError(wording.TOO_SLOW.format(seconds=self.seconds))
 
+    def occlusion(self, translation: Translation) -> Occlusion:
+        """What each source word changes, by the model that made the translation.
+
+        Raises:
+            RequestError: that model is not here.
+        """
+        name = translation.model.name
+        if name not in self.models:
+            raise RequestError(wording.NO_MODEL.format(name=name[:80]))
+        return self.pool.get(name).occlusion(translation)
+
     def _check(self, request: Request) -> tuple[str, str]:
         """The direction of a request that can be tried."""
         if all(_unseen(character) for character in request.text):
@@ -174,7 +186,7 @@ class Service:
             raise RequestError(wording.NO_MODELS)
         model = models.get(request.model)
         if model is None:
-            raise RequestError(f"There is no model “{request.model[:80]}”.")
+            raise RequestError(wording.NO_MODEL.format(name=request.model[:80]))
         source, _, target = request.direction.partition("-")
         if (source, target) not in model.directions:
             raise RequestError(f"{model.name} cannot translate {request.direction[:20]}.")

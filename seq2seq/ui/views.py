@@ -12,7 +12,7 @@ from seq2seq.translation import Translation, TranslationError
 from seq2seq.ui import wording
 from seq2seq.ui.figures.attention_step import attention_step_figures, attention_step_tables
 from seq2seq.ui.figures.candidates import candidates_figures, candidates_tables
-from seq2seq.ui.figures.heatmap import AttentionView, heatmap_figure, heatmap_table
+from seq2seq.ui.figures.heatmap import AttentionView
 from seq2seq.ui.figures.style import visible
 from seq2seq.ui.figures.table import percent
 from seq2seq.ui.figures.tree import MAX_COLUMNS, Pruned, beam_tree, tree_figure, tree_table
@@ -22,7 +22,8 @@ __all__ = [
     "attention_steps_view",
     "candidates_view",
     "document_view",
-    "heatmap_view",
+    "figure_json",
+    "map_name",
     "player_view",
     "read_document",
     "tree_view",
@@ -72,17 +73,6 @@ def read_document(value: object) -> Translation:
 # --- Charts -----------------------------------------------------------------------------------
 
 
-def heatmap_view(translation: Translation, view: AttentionView) -> View:
-    """The heatmap with its table, or why there is none."""
-    if translation.attention is None:
-        return _message(wording.NO_ATTENTION)
-    return {
-        "figure": _json(heatmap_figure(translation, view)),
-        "table": heatmap_table(translation, view).to_dict(),
-        "note": _map_name(translation, view),
-    }
-
-
 def attention_steps_view(translation: Translation, view: AttentionView) -> View:
     """Attention over the source at every step, or why there is none."""
     if translation.attention is None:
@@ -90,9 +80,9 @@ def attention_steps_view(translation: Translation, view: AttentionView) -> View:
     figures = attention_step_figures(translation, layer=view.layer, head=view.head, limit=MAX_STEPS)
     tables = attention_step_tables(translation, layer=view.layer, head=view.head, limit=MAX_STEPS)
     return {
-        "figures": [_json(figure) for figure in figures],
+        "figures": [figure_json(figure) for figure in figures],
         "tables": [table.to_dict() for table in tables],
-        "note": f"Attention over the source: {_map_name(translation, view)}",
+        "note": f"Attention over the source: {map_name(translation, view)}",
     }
 
 
@@ -102,7 +92,7 @@ def candidates_view(translation: Translation) -> View:
     if not figures:
         return _message("")
     return {
-        "figures": [_json(figure) for figure in figures],
+        "figures": [figure_json(figure) for figure in figures],
         "tables": [table.to_dict() for table in candidates_tables(translation, limit=MAX_STEPS)],
         "note": "The model's probability for the next piece, given the pieces so far",
     }
@@ -142,7 +132,7 @@ def tree_view(translation: Translation, *, pruned: Pruned) -> View:
     if tree.positions > MAX_COLUMNS:
         note += " " + wording.FIRST_COLUMNS.format(shown=MAX_COLUMNS, all=tree.positions)
     return {
-        "figure": _json(tree_figure(translation, pruned=pruned)),
+        "figure": figure_json(tree_figure(translation, pruned=pruned)),
         "table": tree_table(translation, pruned=pruned).to_dict(),
         "note": note,
     }
@@ -152,12 +142,14 @@ def _message(text: str) -> View:
     return {"figure": None, "figures": [], "steps": [], "table": None, "message": text}
 
 
-def _json(figure: Any) -> View:
+def figure_json(figure: Any) -> View:
+    """A figure as the page takes it."""
     value: View = json.loads(figure.to_json())
     return value
 
 
-def _map_name(translation: Translation, view: AttentionView) -> str:
+def map_name(translation: Translation, view: AttentionView) -> str:
+    """Layer and head of a map in words; the model must have attention."""
     attention = translation.attention
     assert attention is not None  # noqa: S101  (callers have checked)
     layers, heads = attention.layers, attention.heads

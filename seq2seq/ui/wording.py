@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "ALIGNMENTS_TITLE",
     "ALIGNMENT_NOTE",
+    "BEST_MAP",
     "BUSY",
     "DAMAGED",
     "DOCUMENT_TOO_LARGE",
@@ -23,6 +24,7 @@ __all__ = [
     "FIRST_STEPS",
     "FORCE",
     "FROM_START",
+    "HEADS_NOTE",
     "HELP_ALIGNMENTS",
     "HELP_ATTENTION",
     "HELP_LENGTHS",
@@ -34,12 +36,18 @@ __all__ = [
     "INTRODUCTION",
     "LEGEND",
     "LENGTHS_TITLE",
+    "LINES_NOTE",
+    "MAP_ERROR",
+    "NOT_MEASURED",
     "NO_ATTENTION",
+    "NO_MODEL",
     "NO_MODELS",
     "NO_RESULTS",
     "NO_TRACE",
     "NUMBER",
+    "OCCLUSION_NOTE",
     "OWN",
+    "PICTURES",
     "PLACEHOLDER",
     "REFUSED",
     "ROOT",
@@ -85,6 +93,7 @@ TOO_SLOW = "Stopped after {seconds:.0f} seconds. The translation below is unfini
 FAILED = "Something went wrong on our side, and it has been logged. Your text is still in the box."
 WHOLE_NUMBER = "{label} has to be a whole number from {low} to {high}."
 NUMBER = "{label} has to be a number from {low} to {high}."
+NO_MODEL = "There is no model “{name}”."
 NO_MODELS = "There is no model to translate with: the folder “checkpoints” holds none."
 DAMAGED = "The translation that the page sent back could not be read; please translate again."
 DOCUMENT_TOO_LARGE = (
@@ -105,6 +114,31 @@ HELP_ATTENTION = (
     "over the words of the sentence while it wrote that word: the stronger the colour, the more, "
     "and a row adds up to 1. Attention tells where the model looked, not why it chose a word. "
     "</s> is the end of a sentence; nothing is hidden."
+)
+MAP_ERROR = (
+    "Alignment error of this map: {rate}; the best one of this model has {best} ({sentences} "
+    "sentences aligned by people)."
+)
+NOT_MEASURED = "Nobody has measured how well the attention of this model aligns words."
+PICTURES = [
+    ("heatmap", "heatmap"),
+    ("alignment lines", "lines"),
+    ("all layers and heads", "heads"),
+    ("leaving words out", "occlusion"),
+]
+BEST_MAP = "Best measured map"
+LINES_NOTE = (
+    "Each word of the translation is joined with the fewest source words that hold 75 % of its "
+    "attention; the table says what is not drawn."
+)
+HEADS_NOTE = (
+    "Source from left to right, translation from top to bottom. Click on a map to look at it."
+)
+OCCLUSION_NOTE = (
+    "Each source word is left out in turn, and the model is asked again how probable it finds "
+    "this very translation. Blue: the word of the translation needs that source word. Amber: it "
+    "would be more probable without it. This is not attention: it tells what the model used, for "
+    "models with and without attention alike."
 )
 HELP_PIECES = (
     "The model reads and writes pieces of words. For words, pieces of the source are added up and "

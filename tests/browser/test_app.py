@@ -232,7 +232,7 @@ def test_layer_head_pieces_and_reading_can_be_chosen(page: Page, artefacts: Path
     choose(page, "layer", attention.layers[0])
     choose(page, "head", attention.heads[1])
     expect(page.locator("#heatmap .note")).to_have_text(
-        f"{attention.layers[0]}, {attention.heads[1]}"
+        re.compile(f"^{attention.layers[0]}, {attention.heads[1]}[.]")
     )
     np.testing.assert_allclose(
         chart(page, "heatmap")["data"][0]["z"], words(document, layer=0, head=1), atol=2e-3
@@ -404,7 +404,7 @@ def test_odd_input_gets_a_translation_or_a_sentence(page: Page, text: str) -> No
 
 def test_markup_is_text_everywhere(page: Page, artefacts: Path) -> None:
     translate(page, MARKUP)
-    expect(page.locator("#result .source")).to_have_text(MARKUP)
+    expect(page.locator("#result .source")).to_have_text(f"{MARKUP} </s>")
     wait_for_chart(page, "heatmap", "gd.data[0].z")
     page.locator("#heatmap summary").click()
     choose(page, "unit", "pieces")
@@ -440,7 +440,7 @@ def test_two_people_never_see_each_other(open_page: Callable[..., Page]) -> None
         for page in pages:
             page.locator("#go").click()
         for page, text in zip(pages, texts, strict=True):
-            expect(page.locator("#result .source")).to_have_text(text, timeout=SLOW)
+            expect(page.locator("#result .source")).to_have_text(f"{text} </s>", timeout=SLOW)
             expect(page.locator("#result .cursor")).to_have_count(0, timeout=SLOW)
             expect(page.locator("#status .panel")).to_have_class(re.compile("done"))
             assert shown_text(page) == expected(text).text

@@ -126,7 +126,7 @@ def test_table_has_the_same_numbers() -> None:
     document = translation()
     table = heatmap_table(document, AttentionView())
     grid = attention_grid(document, AttentionView())
-    assert table.columns == ("target", "Le", "chat", "dort", "</s>")
+    assert table.columns == ("target", "Le", "chat", "dort", "</s>", "entropy")
     assert [row[0] for row in table.rows] == list(grid.rows)
     assert table.rows[1][2] == f"{grid.weights[1, 1]:.2f}"
 

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from seq2seq.ui.layout import (
     model_line,
     samples,
 )
+from seq2seq.ui.results import Alignment, HeadError, ModelResults
 from seq2seq.ui.service import Request, Service
 
 SENTENCE = "Le chat voit la maison."
@@ -118,7 +120,7 @@ def test_a_layer_that_was_chosen_stays_chosen(handlers: Handlers) -> None:
     assert first[page.views.layer].value == AVERAGE
     *_, last = run(handlers, layer=1, head=0)
     assert (last[page.views.layer].value, last[page.views.head].value) == (1, 0)
-    assert last[page.charts.heatmap]["note"] == "layer 2, head 1"
+    assert last[page.charts.heatmap]["note"] == "layer 2, head 1."
     *_, odd = run(handlers, layer=7, head=-5)
     assert (odd[page.views.layer].value, odd[page.views.head].value) == (AVERAGE, AVERAGE)
 
@@ -215,7 +217,9 @@ def test_attention_is_drawn_from_the_document_of_the_request(handlers: Handlers)
 
 def test_choices_left_over_from_another_model_mean_the_average(handlers: Handlers) -> None:
     update = handlers.attention(views.document_view(translation()), 17, None, "words", "input")
-    assert update[handlers.page.charts.heatmap]["note"] == "average of 2 layers, average of 2 heads"
+    assert (
+        update[handlers.page.charts.heatmap]["note"] == "average of 2 layers, average of 2 heads."
+    )
 
 
 def test_tree_is_drawn_from_the_document_of_the_request(handlers: Handlers) -> None:
@@ -369,3 +373,60 @@ def test_a_document_is_shown_again_as_it_was(handlers: Handlers) -> None:
         assert update[part] == first[part]
     assert handlers.show({"json": 7})[page.status]["text"] == wording.DAMAGED
     assert handlers.show(None)[page.status]["text"] == wording.DAMAGED
+
+
+# --- Pictures of the attention ---
+
+
+def test_every_picture_is_drawn_from_the_document(handlers: Handlers) -> None:
+    page = handlers.page
+    *_, last = run(handlers)
+    document = last[page.document]
+    for picture, marks in (("heatmap", "cells"), ("lines", "ends"), ("heads", "heads")):
+        update = handlers.attention(document, None, None, "words", "producing", picture)
+        meta = update[page.charts.heatmap]["figure"]["layout"]["meta"]
+        assert meta["marks"] == marks
+    update = handlers.attention(document, None, None, "words", "producing", "occlusion")
+    shown = update[page.charts.heatmap]["figure"]
+    words = len(views.read_document(document).source.words) - 1
+    assert shown["layout"]["meta"]["columns"] == list(range(words))
+
+
+def test_a_model_without_attention_shows_what_words_change(handlers: Handlers) -> None:
+    *_, last = run(handlers, model="fr-en-lstm")
+    panel = last[handlers.page.charts.heatmap]
+    assert panel["message"] == wording.NO_ATTENTION
+    assert panel["figure"]["data"][0]["z"]
+
+
+def test_documents_of_models_that_are_not_here_cannot_be_asked(handlers: Handlers) -> None:
+    document = views.document_view(translation(with_attention=False))
+    update = handlers.attention(document)
+    assert update[handlers.page.charts.heatmap]["message"] == "There is no model “tiny”."
+
+
+def test_a_small_map_is_shown_large(handlers: Handlers) -> None:
+    page = handlers.page
+    *_, last = run(handlers)
+    update = handlers.pick(last[page.document], 1, 0, "words", "producing", "heads")
+    assert update[page.charts.heatmap]["note"].startswith("layer 2, head 1.")
+    assert (update[page.views.layer].value, update[page.views.head].value) == (1, 0)
+    assert update[page.views.picture].value == "heatmap"
+
+
+def test_the_best_measured_map(handlers: Handlers) -> None:
+    page = handlers.page
+    *_, last = run(handlers)
+    document = last[page.document]
+    update = handlers.best(document, None, None, "words", "producing", "lines")
+    assert update == {page.status: {"kind": "idle", "text": wording.NOT_MEASURED}}
+    best = HeadError(1, None, "input", 0.3, 1.0)
+    alignment = Alignment("gold", ("fr", "en"), 147, best=best, heads=(best,))
+    results = [ModelResults("fr-en-transformer", "", 1, (), (), (alignment,))]
+    update = replace(handlers, results=results).best(
+        document, None, None, "words", "producing", "lines"
+    )
+    assert (update[page.views.layer].value, update[page.views.head].value) == (1, AVERAGE)
+    assert update[page.views.reading].value == "input"
+    assert "error of this map: 30 %" in update[page.charts.heatmap]["note"]
+    assert handlers.best(None)[page.status]["text"] == wording.WAITING

@@ -7,6 +7,7 @@ from ui_support import NASTY, beam_translation, encoding, nasty_translation, tra
 
 from seq2seq.translation import Translation, TranslationError
 from seq2seq.ui import sentence, views, wording
+from seq2seq.ui.attention_tab import Measured, attention_panel
 from seq2seq.ui.figures.heatmap import AttentionView
 
 
@@ -157,22 +158,12 @@ def test_n_best_list_is_ranked_as_given() -> None:
 # --- Charts ---
 
 
-def test_heatmap_says_which_layer_and_head_it_shows() -> None:
-    value = views.heatmap_view(translation(), AttentionView(layer=1))
-    assert value["note"] == "layer 2, average of 2 heads"
-    assert value["figure"]["data"][0]["type"] == "heatmap"
-    assert value["table"]["rows"][0][0] == "The"
-
-
 def test_models_without_attention_explain_themselves() -> None:
     document = translation(with_attention=False)
-    for value in (
-        views.heatmap_view(document, AttentionView()),
-        views.attention_steps_view(document, AttentionView()),
-    ):
-        assert value["message"] == wording.NO_ATTENTION
-        assert not value["figure"]
-        assert not value["figures"]
+    value = views.attention_steps_view(document, AttentionView())
+    assert value["message"] == wording.NO_ATTENTION
+    assert not value["figure"]
+    assert not value["figures"]
     assert views.player_view(document)["steps"]
     assert views.candidates_view(document)["figures"]
 
@@ -212,7 +203,10 @@ def test_every_view_is_plain_json(document: Translation) -> None:
     view = AttentionView()
     for value in (
         sentence.result_view(document),
-        views.heatmap_view(document, view),
+        *(
+            attention_panel(document, view, picture, measured=Measured())
+            for picture in ("heatmap", "lines", "heads")
+        ),
         views.player_view(document),
         views.candidates_view(document),
         views.attention_steps_view(document, view),

@@ -10,7 +10,14 @@ import plotly.graph_objects as go
 
 from seq2seq.text.encoding import Encoding, Piece, Word
 from seq2seq.translation import AttentionMap, Translation
-from seq2seq.ui.figures.style import LIGHT_SCALE, escape, index_axis, new_figure, visible
+from seq2seq.ui.figures.style import (
+    AMBER,
+    LIGHT_SCALE,
+    escape,
+    index_axis,
+    new_figure,
+    visible,
+)
 from seq2seq.ui.figures.table import Table
 
 __all__ = [
@@ -19,6 +26,7 @@ __all__ = [
     "Reading",
     "Unit",
     "attention_grid",
+    "entropies",
     "heatmap_figure",
     "heatmap_table",
     "piece_labels",
@@ -29,6 +37,7 @@ Reading = Literal["producing", "input"]
 
 START = "<s>"
 _ROW, _COLUMN = 30, 26
+_SPLIT = 0.87  # share of the width that the cells take
 
 
 @dataclass(frozen=True)
@@ -85,8 +94,17 @@ def attention_grid(translation: Translation, view: AttentionView) -> AttentionGr
     return AttentionGrid(rows=rows, columns=columns, weights=weights)
 
 
+def entropies(weights: np.ndarray) -> np.ndarray:
+    """Entropy of every row in nats: 0 for one source word alone, log(n) for all n alike."""
+    safe = np.where(weights > 0, weights, 1)
+    return np.asarray(-(weights * np.log(safe)).sum(axis=1))
+
+
 def heatmap_figure(translation: Translation, view: AttentionView) -> go.Figure:
     """Source along the top, target down the side, one fixed colour scale from 0 to 1.
+
+    Beside every row stands a bar with the entropy of its weights: how far the attention was
+    spread, as a share of what it would be if spread evenly.
 
     Raises:
         ValueError: the model has no attention, or no such layer or head.
@@ -95,8 +113,8 @@ def heatmap_figure(translation: Translation, view: AttentionView) -> go.Figure:
     title = {"standoff": 8, "font": {"size": 12}}
     figure = new_figure(
         height=190 + _ROW * len(grid.rows),
-        min_width=130 + _COLUMN * len(grid.columns),
-        max_width=190 + 3 * _COLUMN * len(grid.columns),
+        min_width=200 + _COLUMN * len(grid.columns),
+        max_width=260 + 3 * _COLUMN * len(grid.columns),
         marks={
             "marks": "cells",
             "pieces": view.unit == "pieces",
@@ -108,6 +126,7 @@ def heatmap_figure(translation: Translation, view: AttentionView) -> go.Figure:
             side="top",
             tickangle=-50,
             automargin=True,
+            domain=[0, _SPLIT],
             title={"text": "source", **title},
         ),
         yaxis=index_axis(
@@ -116,9 +135,21 @@ def heatmap_figure(translation: Translation, view: AttentionView) -> go.Figure:
             automargin=True,
             title={"text": _row_title(view), **title},
         ),
+        xaxis2={
+            "domain": [_SPLIT + 0.02, 1],
+            "range": [0, 1],
+            "showticklabels": False,
+            "ticks": "",
+            "title": {"text": "entropy", **title},
+            "showgrid": False,
+            "zeroline": False,
+            "fixedrange": True,
+        },
+        bargap=0.45,
         coloraxis=_COLOUR_AXIS,
     )
     figure.add_trace(_cells(grid))
+    figure.add_trace(_spread(grid))
     return figure
 
 
@@ -130,11 +161,16 @@ def heatmap_table(translation: Translation, view: AttentionView) -> Table:
     """
     grid = attention_grid(translation, view)
     return Table(
-        caption="Attention weight of each target token (rows) on each source token (columns)",
-        columns=(_row_title(view), *(visible(column) for column in grid.columns)),
+        caption=(
+            "Attention weight of each target token (rows) on each source token (columns), and the "
+            "entropy of the row in nats"
+        ),
+        columns=(_row_title(view), *(visible(column) for column in grid.columns), "entropy"),
         rows=tuple(
-            (visible(name), *(f"{weight:.2f}" for weight in row))
-            for name, row in zip(grid.rows, grid.weights, strict=True)
+            (visible(name), *(f"{weight:.2f}" for weight in row), f"{entropy:.2f}")
+            for name, row, entropy in zip(
+                grid.rows, grid.weights, entropies(grid.weights), strict=True
+            )
         ),
     )
 
@@ -157,8 +193,8 @@ _COLOUR_AXIS = {
         "title": {"text": "attention weight", "side": "bottom", "font": {"size": 12}},
         "orientation": "h",
         "thickness": 10,
-        "len": 0.6,
-        "x": 0.5,
+        "len": 0.5,
+        "x": _SPLIT / 2,
         "y": -0.02,
         "yanchor": "top",
         "tickvals": [0, 0.5, 1],
@@ -182,6 +218,23 @@ def _cells(grid: AttentionGrid) -> go.Heatmap:
         hovertemplate=(
             "target: %{customdata[0]}<br>source: %{customdata[1]}"
             "<br>weight: %{z:.3f}<extra></extra>"
+        ),
+    )
+
+
+def _spread(grid: AttentionGrid) -> go.Bar:
+    nats = entropies(grid.weights)
+    even = np.log(max(len(grid.columns), 2))
+    return go.Bar(
+        orientation="h",
+        x=[round(float(value / even), 4) for value in nats],
+        y=list(range(len(grid.rows))),
+        xaxis="x2",
+        marker={"color": AMBER},
+        customdata=[[escape(row), f"{v:.2f}"] for row, v in zip(grid.rows, nats, strict=True)],
+        hovertemplate=(
+            "%{customdata[0]}<br>entropy: %{customdata[1]} nats"
+            "<br>%{x:.0%} of an even spread<extra></extra>"
         ),
     )
 

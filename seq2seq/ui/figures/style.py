@@ -10,9 +10,11 @@ import plotly.graph_objects as go
 __all__ = [
     "ACCENT",
     "AMBER",
+    "DARK_DIVERGING",
     "DARK_SCALE",
     "FONT",
     "GRID",
+    "LIGHT_DIVERGING",
     "LIGHT_SCALE",
     "MUTED",
     "SERIES",
@@ -49,6 +51,22 @@ DARK_SCALE = [
     [0.25, "#1e4377"],
     [0.5, "#2c72bd"],
     [0.75, "#78b2ee"],
+    [1, "#e6f2ff"],
+]
+
+# Two hues around the colour of the page: blue for more, amber for less.
+LIGHT_DIVERGING = [
+    [0, "#8a4500"],
+    [0.25, "#dd9a55"],
+    [0.5, "#f7f8fa"],
+    [0.75, "#74ace0"],
+    [1, "#0b3467"],
+]
+DARK_DIVERGING = [
+    [0, "#ffd9ad"],
+    [0.25, "#b86a1d"],
+    [0.5, "#172032"],
+    [0.75, "#2c72bd"],
     [1, "#e6f2ff"],
 ]
 
