@@ -223,4 +223,5 @@
   };
 
   Object.assign(Explorer, { result });
+  Object.assign(lib, { sentence });
 })();

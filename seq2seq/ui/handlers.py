@@ -14,16 +14,12 @@ from seq2seq.translation import Translation, TranslationError
 from seq2seq.translator import TranslatorError
 from seq2seq.ui import views, wording
 from seq2seq.ui.attention_tab import Measured, attention_panel, needs_occlusion
+from seq2seq.ui.batch_tab import connect_batch
+from seq2seq.ui.compare_tab import connect_compare
+from seq2seq.ui.events import EVENT, SEND_TEXT
 from seq2seq.ui.figures.tree import Pruned
-from seq2seq.ui.layout import (
-    AVERAGE,
-    Form,
-    Page,
-    components,
-    direction_choices,
-    model_line,
-    samples,
-)
+from seq2seq.ui.form import AVERAGE, Form, components
+from seq2seq.ui.layout import Page, direction_choices, model_line, samples
 from seq2seq.ui.reading import (
     Chosen,
     attention_view,
@@ -35,7 +31,7 @@ from seq2seq.ui.reading import (
 )
 from seq2seq.ui.results import ModelResults
 from seq2seq.ui.sentence import result_view
-from seq2seq.ui.service import MAX_SENT, Request, RequestError, Service, TooSlowError
+from seq2seq.ui.service import Request, RequestError, Service, TooSlowError
 from seq2seq.ui.whatif import Edit, branch_view, edited, read_edit, root_view
 
 __all__ = ["Handlers", "connect"]
@@ -44,8 +40,6 @@ _log = logging.getLogger(__name__)
 
 Update = dict[Any, Any]
 
-# A request must stay below the server's limit to get a sentence as its answer; the box keeps all.
-_SEND_TEXT = f"(text, ...rest) => [(text || '').slice(0, {MAX_SENT}), ...rest]"
 _SEND_ATTENTION = "(value, ...rest) => [Explorer.without(value, 'trace'), ...rest]"
 _SEND_EDIT = (
     "(value, edit, ...rest) => [Explorer.without(value, 'trace', true), Explorer.edit(), ...rest]"
@@ -64,24 +58,17 @@ _REFUSED = f"(now) => Explorer.refused(now, {json.dumps(wording.REFUSED)})"
 _SEND_TRACE = "(value, ...rest) => [Explorer.without(value, 'attention'), ...rest]"
 
 
-# gradio would check values against what this server remembers of the page, which is nothing after
-# a restart or a long sleep, and answer with "Error". The handlers check them and answer in words.
-_EVENT: dict[str, Any] = {
-    "preprocess": False,
-    "show_progress": "hidden",
-    "api_visibility": "private",
-}
-
-
 def connect(
     demo: gr.Blocks, page: Page, service: Service, results: Sequence[ModelResults] = ()
 ) -> None:
     """Attach every event of the page; call inside ``with demo``."""
     handlers = Handlers(page, service, results)
-    demo.load(None, page.form.text, page.form.text, js=_RESTORE, **_EVENT)
+    demo.load(None, page.form.text, page.form.text, js=_RESTORE, **EVENT)
     _connect_translation(page, handlers)
     _connect_views(page, handlers)
     _connect_form(page, handlers)
+    connect_compare(page.compare, page.form, service, results)
+    connect_batch(page.batch, page.form, service)
 
 
 def _connect_translation(page: Page, handlers: Handlers) -> None:
@@ -90,17 +77,17 @@ def _connect_translation(page: Page, handlers: Handlers) -> None:
     told = [page.status, page.stop]
     drawn = [*told, page.result, *cleared, page.views.layer, page.views.head]
     # What the page says by itself, before the server takes its turn and if it never does.
-    gr.on(go, None, [page.status], told, js=_BEGIN, **_EVENT)
-    gr.on(page.stop.click, None, [page.status], told, js=_STOP, **_EVENT)
+    gr.on(go, None, [page.status], told, js=_BEGIN, **EVENT)
+    gr.on(page.stop.click, None, [page.status], told, js=_STOP, **EVENT)
     running = gr.on(
         go,
         handlers.translate,
         [*components(page.form), *components(page.views)],
         drawn,
-        js=_SEND_TEXT,
+        js=SEND_TEXT,
         trigger_mode="once",
         concurrency_limit=2,
-        **_EVENT,
+        **EVENT,
     )
     changing = page.result.edit(
         handlers.what_if,
@@ -109,7 +96,7 @@ def _connect_translation(page: Page, handlers: Handlers) -> None:
         js=_SEND_EDIT,
         trigger_mode="once",
         concurrency_limit=2,
-        **_EVENT,
+        **EVENT,
     )
     page.result.apply(
         handlers.show,
@@ -117,13 +104,11 @@ def _connect_translation(page: Page, handlers: Handlers) -> None:
         drawn,
         js=_SEND_WHOLE,
         trigger_mode="always_last",
-        **_EVENT,
+        **EVENT,
     )
     for event in (running, changing):
-        event.failure(None, [page.status], told, js=_REFUSED, **_EVENT)
-    page.stop.click(
-        handlers.stopped, None, [*told, *cleared], cancels=[running, changing], **_EVENT
-    )
+        event.failure(None, [page.status], told, js=_REFUSED, **EVENT)
+    page.stop.click(handlers.stopped, None, [*told, *cleared], cancels=[running, changing], **EVENT)
 
 
 def _connect_views(page: Page, handlers: Handlers) -> None:
@@ -137,7 +122,7 @@ def _connect_views(page: Page, handlers: Handlers) -> None:
         drawn,
         js=_SEND_ATTENTION,
         trigger_mode="always_last",
-        **_EVENT,
+        **EVENT,
     )
     charts.heatmap.select(
         handlers.pick,
@@ -145,7 +130,7 @@ def _connect_views(page: Page, handlers: Handlers) -> None:
         [*drawn, chosen.layer, chosen.head, chosen.picture],
         js=_SEND_PICKED,
         trigger_mode="always_last",
-        **_EVENT,
+        **EVENT,
     )
     page.best.click(
         handlers.best,
@@ -153,7 +138,7 @@ def _connect_views(page: Page, handlers: Handlers) -> None:
         [*drawn, chosen.layer, chosen.head, chosen.reading, chosen.picture],
         js=_SEND_ATTENTION,
         trigger_mode="always_last",
-        **_EVENT,
+        **EVENT,
     )
     chosen.pruned.input(
         handlers.tree,
@@ -161,7 +146,7 @@ def _connect_views(page: Page, handlers: Handlers) -> None:
         [charts.tree],
         js=_SEND_TRACE,
         trigger_mode="always_last",
-        **_EVENT,
+        **EVENT,
     )
 
 
@@ -179,17 +164,17 @@ def _connect_form(page: Page, handlers: Handlers) -> None:
             page.views.layer,
             page.views.head,
         ],
-        **_EVENT,
+        **EVENT,
     )
-    form.direction.input(handlers.direction, form.direction, [page.examples], **_EVENT)
+    form.direction.input(handlers.direction, form.direction, [page.examples], **EVENT)
     form.sample.input(
         handlers.sampling,
         form.sample,
         [form.beam, form.length_penalty, form.temperature, form.top_k, form.top_p, form.seed],
-        **_EVENT,
+        **EVENT,
     )
     # The sample itself and not its number, which only preprocessing knows.
-    sample = _EVENT | {"preprocess": True}
+    sample = EVENT | {"preprocess": True}
     page.examples.click(handlers.example, page.examples, [form.text], **sample)
 
 

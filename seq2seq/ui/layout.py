@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from html import escape
 
 import gradio as gr
 
 from seq2seq.config import SearchConfig
 from seq2seq.ui import wording
+from seq2seq.ui.batch_tab import BatchTab, build_batch_tab
+from seq2seq.ui.compare_tab import CompareTab, build_compare_tab
+from seq2seq.ui.form import Form
 from seq2seq.ui.models_tab import build_models_tab
 from seq2seq.ui.panel import ASSETS, panel
 from seq2seq.ui.results import ModelResults
@@ -18,38 +21,14 @@ from seq2seq.ui.service import MAX_CHARACTERS, Model
 from seq2seq.ui.settings import SETTINGS
 
 __all__ = [
-    "AVERAGE",
     "Charts",
-    "Form",
     "Page",
     "Views",
     "build_page",
-    "components",
     "direction_choices",
     "model_line",
     "samples",
 ]
-
-AVERAGE = -1
-"""Value of a layer or head choice that means the mean over all."""
-
-
-@dataclass(frozen=True)
-class Form:
-    """What a request for a translation is made of, in the order the handler takes it."""
-
-    text: gr.Textbox
-    model: gr.Dropdown
-    direction: gr.Dropdown
-    beam: gr.Slider
-    length_penalty: gr.Slider
-    n_best: gr.Slider
-    max_length: gr.Slider
-    sample: gr.Checkbox
-    temperature: gr.Slider
-    top_k: gr.Slider
-    top_p: gr.Slider
-    seed: gr.Number
 
 
 @dataclass(frozen=True)
@@ -90,11 +69,8 @@ class Page:
     result: gr.HTML
     document: gr.HTML
     best: gr.Button
-
-
-def components(group: Form | Views | Charts) -> list[gr.components.Component]:
-    """The components of a group in their order."""
-    return [getattr(group, field.name) for field in fields(group)]
+    compare: CompareTab
+    batch: BatchTab
 
 
 def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -> Page:
@@ -129,8 +105,22 @@ def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -
                 samples_per_page=10,
                 type="values",
             )
-    views, charts, best = _tabs(results)
-    return Page(form, views, charts, go, stop, examples, line, status, result, document, best)
+    views, charts, best, compare, batch = _tabs(results, list(models.values()))
+    return Page(
+        form,
+        views,
+        charts,
+        go,
+        stop,
+        examples,
+        line,
+        status,
+        result,
+        document,
+        best,
+        compare,
+        batch,
+    )
 
 
 def direction_choices(model: Model) -> list[tuple[str, str]]:
@@ -232,7 +222,9 @@ def _decoding(
     )
 
 
-def _tabs(results: Sequence[ModelResults]) -> tuple[Views, Charts, gr.Button]:
+def _tabs(
+    results: Sequence[ModelResults], models: Sequence[Model]
+) -> tuple[Views, Charts, gr.Button, CompareTab, BatchTab]:
     with gr.Tabs(elem_id="charts"):
         with gr.Tab("Attention", elem_id="tab-attention"):
             _help(wording.HELP_ATTENTION)
@@ -293,10 +285,15 @@ def _tabs(results: Sequence[ModelResults]) -> tuple[Views, Charts, gr.Button]:
                 label="What was tried",
                 placeholder=wording.WAITING,
             )
+        with gr.Tab("Compare", elem_id="tab-compare"):
+            _help(wording.HELP_COMPARE)
+            compare = build_compare_tab(models)
+        with gr.Tab("Batch", elem_id="tab-batch"):
+            batch = build_batch_tab()
         with gr.Tab("Models", elem_id="tab-models"):
             build_models_tab(results)
     views = Views(layer, head, unit, reading, picture, pruned)
-    return views, Charts(heatmap, player, candidates, attention, tree), best
+    return views, Charts(heatmap, player, candidates, attention, tree), best, compare, batch
 
 
 def _radio(

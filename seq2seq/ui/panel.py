@@ -18,12 +18,34 @@ __all__ = ["ASSETS", "panel", "static_files"]
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 _SCRIPTS = [
     ASSETS / "scripts" / f"{name}.js"
-    for name in ("core", "charts", "selection", "steps", "result", "branches", "page")
+    for name in (
+        "core",
+        "charts",
+        "selection",
+        "steps",
+        "result",
+        "branches",
+        "compare",
+        "batch",
+        "page",
+    )
 ]
 # The file that belongs to the installed plotly: gr.Plot bundles an older one.
 _PLOTLY = Path(plotly.__file__).resolve().parent / "package_data" / "plotly.min.js"
 
-Kind = Literal["branches", "download", "frames", "player", "plot", "result", "status", "table"]
+Kind = Literal[
+    "batch",
+    "branches",
+    "compare",
+    "download",
+    "file",
+    "frames",
+    "player",
+    "plot",
+    "result",
+    "status",
+    "table",
+]
 
 
 def static_files() -> list[str]:

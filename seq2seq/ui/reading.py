@@ -12,7 +12,7 @@ from seq2seq.translation import Translation
 from seq2seq.ui.attention_tab import Picture
 from seq2seq.ui.figures.heatmap import AttentionView, Reading, Unit
 from seq2seq.ui.figures.tree import Pruned
-from seq2seq.ui.layout import AVERAGE, Form
+from seq2seq.ui.form import AVERAGE, Form
 from seq2seq.ui.service import Request
 from seq2seq.ui.settings import SETTINGS
 

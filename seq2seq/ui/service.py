@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import unicodedata
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import cast
@@ -163,6 +163,25 @@ class Service:
                 if not translation.complete and time.monotonic() > deadline:
                     raise TooSlowError(wording.TOO_SLOW.format(seconds=self.seconds))
 
+    def translate_all(self, request: Request, texts: Sequence[str]) -> list[Translation]:
+        """Translate some texts together, in order, with attention but without their traces.
+
+        Raises:
+            RequestError, ValueError: as :meth:`translate`.
+        """
+        source, target = self._check_model(request)
+        sampled = request.sampling is not None
+        return self.pool.get(request.model).translate(
+            list(texts),
+            source=source,
+            target=target,
+            beam=1 if sampled else request.beam,
+            length_penalty=request.length_penalty,
+            max_length=request.max_length or None,
+            n_best=1,
+            sample=request.sampling,
+        )
+
     def occlusion(self, translation: Translation) -> Occlusion:
         """What each source word changes, by the model that made the translation.
 
@@ -181,6 +200,9 @@ class Service:
         if len(request.text) > MAX_CHARACTERS:
             count = f"{len(request.text):,}" + (" or more" if len(request.text) >= MAX_SENT else "")
             raise RequestError(wording.TOO_LONG.format(count=count, limit=MAX_CHARACTERS))
+        return self._check_model(request)
+
+    def _check_model(self, request: Request) -> tuple[str, str]:
         models = self.models
         if not models:
             raise RequestError(wording.NO_MODELS)

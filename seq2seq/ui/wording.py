@@ -5,8 +5,28 @@ from __future__ import annotations
 __all__ = [
     "ALIGNMENTS_TITLE",
     "ALIGNMENT_NOTE",
+    "BATCH_DAMAGED",
+    "BATCH_DONE",
+    "BATCH_EMPTY",
+    "BATCH_FILE",
+    "BATCH_GO",
+    "BATCH_INFO",
+    "BATCH_PROGRESS",
+    "BATCH_SCORES",
+    "BATCH_STOP",
+    "BATCH_STOPPED",
+    "BATCH_TEXT",
+    "BATCH_TOO_LONG",
+    "BATCH_WAITING",
     "BEST_MAP",
     "BUSY",
+    "COMPARE",
+    "COMPARE_COUNT",
+    "COMPARE_FACTS",
+    "COMPARE_MODELS",
+    "COMPARE_STEPS",
+    "COMPARE_WAITING",
+    "COMPARING",
     "DAMAGED",
     "DOCUMENT_TOO_LARGE",
     "DONE",
@@ -27,6 +47,7 @@ __all__ = [
     "HEADS_NOTE",
     "HELP_ALIGNMENTS",
     "HELP_ATTENTION",
+    "HELP_COMPARE",
     "HELP_LENGTHS",
     "HELP_PIECES",
     "HELP_READING",
@@ -214,6 +235,38 @@ SIGNS: dict[str, tuple[str, str, str]] = {
     ),
 }
 """Title, explanation and hint of each sign of trouble."""
+
+COMPARE = "Compare"
+COMPARE_MODELS = "Models, two to {limit}"
+COMPARE_COUNT = "Please choose two to {limit} models."
+COMPARE_WAITING = "The sentence above, translated by several models: choose them and press Compare."
+COMPARING = "Translating with {name} …"
+COMPARE_STEPS = "What each model wrote at each step, with its own probability"
+COMPARE_FACTS = (
+    "{milliseconds:.0f} ms · score {score:.3f} · log-probability {log_probability:.3f} · "
+    "{parameters:,} parameters"
+)
+HELP_COMPARE = (
+    "One sentence through several models, with the same settings. Scores of different models are "
+    "not comparable: each rates its own translation. A model without attention shows instead what "
+    "each source word changes."
+)
+BATCH_TEXT = "Sentences"
+BATCH_INFO = (
+    "One a line, at most {limit:,}; with a reference translation after a tab, BLEU and chrF are "
+    "computed. Model, direction and settings are those above."
+)
+BATCH_FILE = "… or a file: TXT, TSV or CSV"
+BATCH_GO = "Translate all"
+BATCH_STOP = "Stop"
+BATCH_WAITING = "The worst translations come first; click on one to open it above."
+BATCH_EMPTY = "There is nothing to translate: please type sentences or choose a file."
+BATCH_TOO_LONG = "There are {count:,} sentences; at most {limit:,} are translated at once."
+BATCH_DAMAGED = "The table cannot be read: {error}."
+BATCH_PROGRESS = "{done:,} of {total:,} sentences, about {left:.0f} seconds left"
+BATCH_DONE = "{total:,} sentences in {seconds:.1f} seconds"
+BATCH_STOPPED = "Stopped after {seconds:.0f} seconds; what is done is kept."
+BATCH_SCORES = "BLEU {bleu:.2f}, chrF {chrf:.2f} ({signature})"
 
 NO_RESULTS = (
     "Nothing has been measured yet. python -m seq2seq measure writes the files that this tab shows."

@@ -11,15 +11,9 @@ from ui_support import beam_translation, translation
 from seq2seq.catalogue import FOLDER_VARIABLE
 from seq2seq.config import SearchConfig
 from seq2seq.ui import views, wording
+from seq2seq.ui.form import AVERAGE, components
 from seq2seq.ui.handlers import Handlers, connect
-from seq2seq.ui.layout import (
-    AVERAGE,
-    build_page,
-    components,
-    direction_choices,
-    model_line,
-    samples,
-)
+from seq2seq.ui.layout import build_page, direction_choices, model_line, samples
 from seq2seq.ui.results import Alignment, HeadError, ModelResults
 from seq2seq.ui.service import Request, Service
 
