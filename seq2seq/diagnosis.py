@@ -26,6 +26,7 @@ __all__ = ["Kind", "Sign", "diagnose"]
 Kind = Literal["loop", "copied", "short", "unread", "unknown", "language"]
 
 _SHORT = 0.5
+_PIECES = 5  # times that a piece may follow itself: in numbers and laughter it does
 _UNREAD = 0.1
 _BYTE = 6  # characters of "<0xE2>"
 
@@ -74,10 +75,17 @@ def diagnose(translation: Translation) -> tuple[Sign, ...]:
 
 
 def _loop(translation: Translation) -> Iterator[Sign]:
+    """Words again and again, or pieces inside of one word."""
+    if find_repeat(_plain(translation.source)[1]) is not None:
+        return
     indices, words = _plain(translation.target)
     found = find_repeat(words)
-    if found is None or find_repeat(_plain(translation.source)[1]) is not None:
-        return
+    if found is None:
+        ids = [str(piece) for piece in translation.target.ids]
+        found = find_repeat(ids)
+        indices = list(translation.target.word_of_piece)
+        if found is None or found.times < _PIECES:
+            return
     end = found.start + found.size * found.times
     first_again = indices[found.start + found.size]
     yield _sign(

@@ -31,7 +31,7 @@ def translate(page: Page, text: str) -> None:
     box.fill(text)
     box.press("Enter")
     expect(page.locator("#result .source")).to_have_text(re.compile(re.escape(text.strip()[:20])))
-    expect(page.locator("#document button")).to_be_enabled(timeout=SLOW)
+    expect(page.locator("#document .download")).to_be_enabled(timeout=SLOW)
     expect(page.locator("#status .panel")).to_have_class(re.compile("done"), timeout=SLOW)
 
 

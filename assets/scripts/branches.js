@@ -20,9 +20,21 @@
   const add = (document) => {
     const name = document.change.branch;
     if (name === ROOT) nodes.clear();
-    nodes.set(name, document);
+    nodes.set(name, { ...document, edit: name === ROOT ? null : pending });
     shown = name;
     redraw();
+  };
+
+  const root = () => nodes.get(ROOT);
+
+  // The changes that lead from the root to what is shown.
+  const edits = () => {
+    const found = [];
+    for (let name = shown; name !== ROOT; name = nodes.get(name).change.parent) {
+      const { kind, index, token, text } = nodes.get(name).edit;
+      found.unshift({ kind, index, token, text });
+    }
+    return found;
   };
 
   const show = (name) => {
@@ -97,5 +109,5 @@
   };
 
   Object.assign(Explorer, { branches, edit });
-  Object.assign(lib.branching, { add, begin });
+  Object.assign(lib.branching, { add, begin, edits, root });
 })();

@@ -110,11 +110,12 @@
       button("Zoom out", () => zoom(target, 1 / 0.75)),
       button("Reset", () => self.paint(true, true)),
     ];
-    const save = () => {
+    const save = (format) => () => {
       const { width: w, height } = target._fullLayout;
-      Plotly.downloadImage(target, { format: "svg", filename: "seq2seq", width: w, height });
+      const scale = format === "png" ? 2 : 1; // pixels for print and for dense screens
+      Plotly.downloadImage(target, { format, filename: "seq2seq", width: w, height, scale });
     };
-    tools.append(...zooming, button("Save as SVG", save));
+    tools.append(...zooming, button("Save as SVG", save("svg")), button("Save as PNG", save("png")));
     target.setAttribute("role", "img");
     target.setAttribute("aria-label", label);
     let figure = null;

@@ -1,9 +1,9 @@
 // What the page says by itself, what it sends, and what it remembers.
 (() => {
   "use strict";
-  const { branching, button, make, panel, taking } = Explorer.lib;
+  const { panel } = Explorer.lib;
 
-  // --- Messages and the document ------------------------------------------------------------
+  // --- Messages -----------------------------------------------------------------------------
 
   // value: {kind, text}
   const status = (element, props, watch) =>
@@ -22,49 +22,6 @@
   // gradio calls a stopped translation failed, too.
   const refused = (now, text) => (isBusy(now) ? say("error", text, false) : [UNCHANGED, UNCHANGED]);
 
-  // --- The document -------------------------------------------------------------------------
-
-  // The document on the page.
-  const page = { document: null };
-
-  // value: {json: the Translation document as text, change: what it was made by}
-  const download = (element, props, watch) => {
-    const draw = (root, value) => {
-      page.document = value || null;
-      if (value) branching.add(value);
-      const node = button(root.dataset.label, () =>
-        saveAs("translation.json", "application/json", page.document.json));
-      node.disabled = !value;
-      root.replaceChildren(node);
-    };
-    panel(element, props, watch, draw, taking(props));
-  };
-
-  const saveAs = (name, type, text) => {
-    const link = make("a");
-    link.href = URL.createObjectURL(new Blob([text], { type }));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-  };
-
-  const LARGEST = 5e6; // the server takes no more
-
-  // A document without one of its large parts, for a request that does not need it; what is
-  // still larger than the server takes is not sent.
-  const without = (_, key) => {
-    if (!page.document) return null;
-    const copy = JSON.parse(page.document.json);
-    copy[key] = null;
-    const json = JSON.stringify(copy);
-    return json.length < LARGEST ? { json } : { too_large: true };
-  };
-
-  const whole = () => {
-    if (!page.document) return null;
-    return page.document.json.length < LARGEST ? page.document : { too_large: true };
-  };
-
   // gradio loads the page anew when its server was restarted; what was typed comes back with it.
   window.addEventListener("pagehide", () => {
     sessionStorage.setItem("sentence", document.querySelector("#text textarea")?.value ?? "");
@@ -76,6 +33,5 @@
     if (wanted && event.target.closest("#text")) document.querySelector("#go").click();
   });
 
-  Object.assign(Explorer, { begin, download, refused, status, stop, whole, without });
-  Object.assign(Explorer.lib, { page, saveAs });
+  Object.assign(Explorer, { begin, refused, status, stop });
 })();

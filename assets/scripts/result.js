@@ -102,7 +102,9 @@
     taken.append(make("span", "token", option.taken), ` ${option.probability}`);
     row.append(taken);
     option.others.forEach((other) => {
-      const node = button(other.text, () => edit({ kind: "token", index: option.step, token: other.id }));
+      const node = edit
+        ? button(other.text, () => edit({ kind: "token", index: option.step, token: other.id }))
+        : make("span", "token", other.text);
       node.append(make("span", "share", other.probability));
       row.append(node);
     });
@@ -120,8 +122,8 @@
       const steps = value.options.filter((option) => value.links.target[option.step] === target);
       nodes.push(...steps.map((option) => optionRow(option, edit)));
       const first = value.links.target.indexOf(target);
-      nodes.push(field("Or write something else from here on", "Try", (text) => edit({ kind: "text", index: first, text })));
-    } else if (source !== null && !value.source.find((s) => s.word === source).special) {
+      if (edit) nodes.push(field("Or write something else from here on", "Try", (text) => edit({ kind: "text", index: first, text })));
+    } else if (edit && source !== null && !value.source.find((s) => s.word === source).special) {
       const word = value.source.find((segment) => segment.word === source);
       title.textContent = `“${word.text}” in the sentence:`;
       const row = make("div", "options");
@@ -145,12 +147,12 @@
       show.className = "badge";
       item.append(show, ` ${sign.text} `);
       const { suggestion } = sign;
-      if (suggestion) {
+      if (suggestion && edit) {
         const act = () => edit({ kind: "token", index: suggestion.step, token: suggestion.id });
         const node = button(`Try: ${sign.hint}`, act);
         node.className = "suggestion";
         item.append(node);
-      } else if (sign.hint) item.append(`You could ${sign.hint}.`);
+      } else if (sign.hint && edit) item.append(`You could ${sign.hint}.`);
       list.append(item);
     });
     return list;
@@ -193,7 +195,10 @@
       Explorer.lib.branching.begin(change);
       trigger("edit", {});
     };
-    lib.branching.show = () => trigger("apply", {});
+    if (trigger) {
+      lib.branching.show = () => trigger("apply", {});
+      lib.branching.change = edit;
+    }
     let redrawStrip = () => {};
     lib.onSelection((now, hold) => {
       if (!root.isConnected) return;
@@ -214,8 +219,8 @@
         interactive(source, "source", "Words of the sentence");
         interactive(text, "target", "Words of the translation");
         const below = make("div", "strip");
-        redrawStrip = () => strip(below, value, edit);
-        nodes.push(below, ...finished(value, edit));
+        redrawStrip = () => strip(below, value, trigger && edit);
+        nodes.push(below, ...finished(value, trigger && edit));
       }
       root.replaceChildren(...nodes);
       if (value.complete) lib.relink(value.links);

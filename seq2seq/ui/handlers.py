@@ -17,9 +17,11 @@ from seq2seq.ui.attention_tab import Measured, attention_panel, needs_occlusion
 from seq2seq.ui.batch_tab import connect_batch
 from seq2seq.ui.compare_tab import connect_compare
 from seq2seq.ui.events import EVENT, SEND_TEXT
+from seq2seq.ui.export import export_view
 from seq2seq.ui.figures.tree import Pruned
 from seq2seq.ui.form import AVERAGE, Form, components
 from seq2seq.ui.layout import Page, direction_choices, model_line, samples
+from seq2seq.ui.link import form_updates, link_of
 from seq2seq.ui.reading import (
     Chosen,
     attention_view,
@@ -49,7 +51,14 @@ _SEND_PICKED = (
     " [Explorer.without(value, 'trace'), ...Explorer.picked(), ...rest]"
 )
 _SEND_WHOLE = "(value, ...rest) => [Explorer.whole(value), ...rest]"
-_RESTORE = "(text) => sessionStorage.getItem('sentence') || text"
+# The page may be there before its scripts are.
+_LINK = (
+    "async () => { while (!window.Explorer?.link) await new Promise((go) => setTimeout(go, 20));"
+    " return [Explorer.link()]; }"
+)
+_FOLLOW = "() => Explorer.follow()"
+_GO_ON = "() => Explorer.goOn()"
+_SEND_OPENED = "(value, ...rest) => [Explorer.takeOpened(), ...rest]"
 _BEGIN = (
     f"(now) => Explorer.begin(now, {json.dumps([wording.WAITING_FOR_MODEL, wording.STILL_BUSY])})"
 )
@@ -63,7 +72,13 @@ def connect(
 ) -> None:
     """Attach every event of the page; call inside ``with demo``."""
     handlers = Handlers(page, service, results)
-    demo.load(None, page.form.text, page.form.text, js=_RESTORE, **EVENT)
+    demo.load(
+        handlers.open_link,
+        [page.form.text],
+        [*components(page.form), page.model_line, page.examples],
+        js=_LINK,
+        **EVENT,
+    ).then(None, None, None, js=_FOLLOW, **EVENT)
     _connect_translation(page, handlers)
     _connect_views(page, handlers)
     _connect_form(page, handlers)
@@ -106,8 +121,21 @@ def _connect_translation(page: Page, handlers: Handlers) -> None:
         trigger_mode="always_last",
         **EVENT,
     )
+    opening = [page.document, *components(page.views)]
+    page.document.upload(
+        handlers.open_file,
+        opening,
+        drawn,
+        js=_SEND_OPENED,
+        trigger_mode="always_last",
+        **EVENT,
+    )
+    page.document.download(
+        handlers.export, opening, page.export, js=_SEND_WHOLE, trigger_mode="once", **EVENT
+    )
     for event in (running, changing):
         event.failure(None, [page.status], told, js=_REFUSED, **EVENT)
+        event.then(None, None, None, js=_GO_ON, **EVENT)
     page.stop.click(handlers.stopped, None, [*told, *cleared], cancels=[running, changing], **EVENT)
 
 
@@ -243,6 +271,34 @@ class Handlers:
     def stopped(self) -> Update:
         """The person stopped the translation: what was drawn before belongs to another one."""
         return self._ended("idle", wording.STOPPED, clear=True)
+
+    def open_file(self, document: Any, *chosen: Any) -> Update:
+        """Draw a document that was saved before; the page takes it only if it is one."""
+        try:
+            translation = views.read_document(document)
+            update = self._show(translation, read_views(*chosen))
+        except (TranslationError, RequestError, TranslatorError) as error:
+            return {self.page.status: _status("error", str(error))}
+        return update | {self.page.status: _status("done", wording.OPENED)}
+
+    def export(self, document: Any, *chosen: Any) -> Any:
+        """All parts of an analysis, for a page of its own."""
+        try:
+            translation = views.read_document(document)
+        except TranslationError as error:
+            return {"message": str(error)}
+        view = attention_view(translation, read_views(*chosen))
+        measured = Measured.of(translation, self.results)
+        return export_view(translation, view, measured=measured, service=self.service)
+
+    def open_link(self, link: Any) -> Update:
+        """Fill the form with what the address holds."""
+        page, models = self.page, self.service.models
+        update = form_updates(page.form, link, models)
+        if found := link_of(link, models):
+            update[page.model_line] = found["line"]
+            update[page.examples] = gr.Dataset(samples=found["samples"])
+        return update or {page.form.text: gr.update()}
 
     def attention(self, document: Any, *chosen: Any) -> Update:
         """Draw the attention anew from the document that the page holds."""

@@ -71,6 +71,7 @@ class Page:
     best: gr.Button
     compare: CompareTab
     batch: BatchTab
+    export: gr.HTML
 
 
 def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -> Page:
@@ -94,7 +95,8 @@ def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -
             result = panel(
                 "result", elem_id="result", label="Translation", placeholder=wording.PLACEHOLDER
             )
-            document = panel("download", elem_id="document", label="Download as JSON")
+            document = panel("document", elem_id="document", label="Take it along")
+            export = panel("saver", elem_id="export")
         with gr.Column(scale=3, min_width=240):
             form, line = _settings(text, models, first)
             examples = gr.Dataset(
@@ -107,19 +109,20 @@ def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -
             )
     views, charts, best, compare, batch = _tabs(results, list(models.values()))
     return Page(
-        form,
-        views,
-        charts,
-        go,
-        stop,
-        examples,
-        line,
-        status,
-        result,
-        document,
-        best,
-        compare,
-        batch,
+        form=form,
+        views=views,
+        charts=charts,
+        go=go,
+        stop=stop,
+        examples=examples,
+        model_line=line,
+        status=status,
+        result=result,
+        document=document,
+        best=best,
+        compare=compare,
+        batch=batch,
+        export=export,
     )
 
 
@@ -226,7 +229,7 @@ def _tabs(
     results: Sequence[ModelResults], models: Sequence[Model]
 ) -> tuple[Views, Charts, gr.Button, CompareTab, BatchTab]:
     with gr.Tabs(elem_id="charts"):
-        with gr.Tab("Attention", elem_id="tab-attention"):
+        with gr.Tab(wording.ATTENTION, elem_id="tab-attention"):
             _help(wording.HELP_ATTENTION)
             picture = _radio("Picture", wording.PICTURES, "heatmap", "picture")
             with gr.Row(elem_classes="controls"):
@@ -254,7 +257,7 @@ def _tabs(
                 label="Attention heatmap",
                 placeholder=wording.WAITING,
             )
-        with gr.Tab("Step by step", elem_id="tab-steps"):
+        with gr.Tab(wording.STEPS, elem_id="tab-steps"):
             _help(wording.HELP_STEPS)
             player = panel(
                 "player",
@@ -267,7 +270,7 @@ def _tabs(
                     candidates = panel("frames", elem_id="candidates", label="Candidates")
                 with gr.Column(min_width=240):
                     attention = panel("frames", elem_id="attention-step", label="Attention")
-        with gr.Tab("Beam tree", elem_id="tab-tree"):
+        with gr.Tab(wording.TREE, elem_id="tab-tree"):
             _help(wording.HELP_TREE)
             with gr.Row(elem_classes="controls"):
                 pruned = _radio(

@@ -27,6 +27,7 @@ _SCRIPTS = [
         "branches",
         "compare",
         "batch",
+        "document",
         "page",
     )
 ]
@@ -37,12 +38,13 @@ Kind = Literal[
     "batch",
     "branches",
     "compare",
-    "download",
+    "document",
     "file",
     "frames",
     "player",
     "plot",
     "result",
+    "saver",
     "status",
     "table",
 ]

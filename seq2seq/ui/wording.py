@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "ALIGNMENTS_TITLE",
     "ALIGNMENT_NOTE",
+    "ATTENTION",
     "BATCH_DAMAGED",
     "BATCH_DONE",
     "BATCH_EMPTY",
@@ -39,6 +40,7 @@ __all__ = [
     "EDIT_TEXT",
     "EDIT_TOKEN",
     "EMPTY",
+    "EXPORTED",
     "FAILED",
     "FIRST_COLUMNS",
     "FIRST_STEPS",
@@ -59,6 +61,7 @@ __all__ = [
     "LENGTHS_TITLE",
     "LINES_NOTE",
     "MAP_ERROR",
+    "NOTHING_TO_SAVE",
     "NOT_MEASURED",
     "NO_ATTENTION",
     "NO_MODEL",
@@ -66,7 +69,9 @@ __all__ = [
     "NO_RESULTS",
     "NO_TRACE",
     "NUMBER",
+    "OCCLUSION",
     "OCCLUSION_NOTE",
+    "OPENED",
     "OWN",
     "PICTURES",
     "PLACEHOLDER",
@@ -75,12 +80,14 @@ __all__ = [
     "SCORES_CAPTION",
     "SHOWN",
     "SIGNS",
+    "STEPS",
     "STILL_BUSY",
     "STOPPED",
     "STOPPING",
     "TITLE",
     "TOO_LONG",
     "TOO_SLOW",
+    "TREE",
     "TREE_NOTE",
     "WAITING",
     "WAITING_FOR_MODEL",
@@ -267,6 +274,14 @@ BATCH_PROGRESS = "{done:,} of {total:,} sentences, about {left:.0f} seconds left
 BATCH_DONE = "{total:,} sentences in {seconds:.1f} seconds"
 BATCH_STOPPED = "Stopped after {seconds:.0f} seconds; what is done is kept."
 BATCH_SCORES = "BLEU {bleu:.2f}, chrF {chrf:.2f} ({signature})"
+
+ATTENTION = "Attention"
+STEPS = "Step by step"
+TREE = "Beam tree"
+OCCLUSION = "Leaving words out"
+EXPORTED = "Saved from the Seq2Seq Explorer; model {model}, revision {revision}."
+OPENED = "Opened from a file."
+NOTHING_TO_SAVE = "There is no translation to save yet."
 
 NO_RESULTS = (
     "Nothing has been measured yet. python -m seq2seq measure writes the files that this tab shows."

@@ -58,7 +58,7 @@ def test_button_and_example_do_the_same(page: Page) -> None:
     page.locator("#examples").get_by_text(CAT, exact=True).click()
     expect(page.locator("#text textarea")).to_have_value(CAT)
     page.locator("#go").click()
-    expect(page.locator("#document button")).to_be_enabled(timeout=SLOW)
+    expect(page.locator("#document .download")).to_be_enabled(timeout=SLOW)
     assert shown_text(page) == expected().text
 
 
@@ -66,7 +66,7 @@ def test_control_and_enter_translate_too(page: Page) -> None:
     box = page.locator("#text textarea")
     box.fill(CAT)
     box.press("Control+Enter")
-    expect(page.locator("#document button")).to_be_enabled(timeout=SLOW)
+    expect(page.locator("#document .download")).to_be_enabled(timeout=SLOW)
     assert shown_text(page) == expected().text
     expect(box).to_have_value(CAT)
 
@@ -147,7 +147,7 @@ def test_passing_the_model_by_keyboard_changes_nothing(page: Page) -> None:
 def test_document_can_be_downloaded_and_read_back(page: Page, tmp_path: Path) -> None:
     translate(page, CAT)
     with page.expect_download() as download:
-        page.locator("#document button").click()
+        page.locator("#document .download").click()
     path = tmp_path / "translation.json"
     download.value.save_as(path)
     document = Translation.from_dict(json.loads(path.read_text(encoding="utf-8")))
@@ -498,7 +498,7 @@ def test_stop_ends_the_translation(
     assert service.closed.wait(timeout=60)
     expect(page.locator("#stop")).to_be_disabled()
     expect(page.locator("#result .cursor")).to_be_visible()
-    expect(page.locator("#document button")).to_be_disabled()
+    expect(page.locator("#document .download")).to_be_disabled()
     translate(page, CAT)
     assert shown_text(page) == expected().text
 

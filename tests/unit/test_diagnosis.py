@@ -53,6 +53,19 @@ def test_loop() -> None:
     assert sign.probability == pytest.approx(0.2)
 
 
+def test_loop_inside_a_word() -> None:
+    document = translation(target=(["ten"] * 6, "x"))
+    pieces = tuple(
+        dataclasses.replace(piece, id=50 if piece.text == "ten" else piece.id)
+        for piece in document.target.pieces
+    )
+    document = dataclasses.replace(
+        document, target=dataclasses.replace(document.target, pieces=pieces)
+    )
+    sign = the(document, "loop")
+    assert (sign.words, sign.detail) == ((0,), "6")
+
+
 def test_a_source_that_repeats_itself_may_be_translated() -> None:
     assert "loop" not in kinds(translation(source=("non",) * 3, target=("no",) * 3))
 
