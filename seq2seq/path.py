@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from seq2seq.decoding.trace import Candidate, Expansion, Trace
 from seq2seq.translation import Translation
 
-__all__ = ["PathStep", "best_path", "path_nodes", "token_text"]
+__all__ = ["PathStep", "best_path", "greedy_path", "path_nodes", "path_to", "token_text"]
 
 _START = "␣"
 
@@ -30,8 +30,11 @@ class PathStep:
 def best_path(translation: Translation) -> tuple[PathStep, ...]:
     """The steps from the root to the last piece of the translation; empty without a trace."""
     trace = translation.trace
-    if trace is None:
-        return ()
+    return () if trace is None else path_to(trace, _last_node(translation, trace))
+
+
+def path_to(trace: Trace, node: int | None) -> tuple[PathStep, ...]:
+    """The steps from the root to the hypothesis ``node``."""
     grown = {
         candidate.node: PathStep(step.position, expansion, candidate)
         for step in trace.steps
@@ -40,11 +43,28 @@ def best_path(translation: Translation) -> tuple[PathStep, ...]:
         if candidate.node is not None
     }
     steps: list[PathStep] = []
-    node = _last_node(translation, trace)
     while node in grown and len(steps) < len(trace.steps):
         steps.append(grown[node])
         node = grown[node].expansion.node
     return tuple(reversed(steps))
+
+
+def greedy_path(trace: Trace) -> tuple[PathStep, ...]:
+    """Where taking the most probable piece at every step leads, as far as the search followed.
+
+    The last step may be a candidate that the search pruned: there greedy search and beam search
+    part, and what would have come after was never computed.
+    """
+    steps: list[PathStep] = []
+    node: int | None = 0
+    for step in trace.steps:
+        expansion = next((e for e in step.expansions if e.node == node), None)
+        if expansion is None or not expansion.candidates:
+            break
+        chosen = min(expansion.candidates, key=lambda candidate: candidate.rank)
+        steps.append(PathStep(step.position, expansion, chosen))
+        node = chosen.node
+    return tuple(steps)
 
 
 def path_nodes(translation: Translation) -> frozenset[int]:

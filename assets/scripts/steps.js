@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const lib = Explorer.lib;
-  const { button, make, panel, showChart, taking } = lib;
+  const { button, foldedTable, make, panel, showChart, taking } = lib;
 
   // --- Step by step -------------------------------------------------------------------------
 
@@ -33,6 +33,7 @@
       place: make("output", "place"),
       words: make("p", "so-far"),
       facts: make("p", "note"),
+      table: foldedTable("All hypotheses at this step"),
     };
     parts.back.setAttribute("aria-label", "Previous step");
     parts.next.setAttribute("aria-label", "Next step");
@@ -43,7 +44,7 @@
     parts.play.className = "play";
     const bar = make("div", "bar");
     bar.append(parts.back, parts.play, parts.next, parts.slider, parts.place);
-    parts.body.append(bar, parts.words, parts.facts);
+    parts.body.append(bar, parts.words, parts.facts, parts.table.node);
     root.replaceChildren(parts.message, parts.body);
     return parts;
   };
@@ -70,6 +71,7 @@
       const before = steps.slice(0, step).map((s) => make("span", "token", s.token));
       parts.words.replaceChildren(...before, make("span", "token now", steps[step].token));
       parts.facts.textContent = steps[step].facts;
+      parts.table.show(steps[step].table);
       parts.back.disabled = step === 0;
       parts.next.disabled = step === steps.length - 1;
       window.dispatchEvent(new CustomEvent(STEP));

@@ -12,6 +12,7 @@ from seq2seq.ui.attention_tab import Measured, Picture, attention_panel
 from seq2seq.ui.figures.heatmap import AttentionView
 from seq2seq.ui.sentence import result_view
 from seq2seq.ui.service import Service
+from seq2seq.ui.steps import player_view
 
 __all__ = ["Section", "export_view"]
 
@@ -45,7 +46,7 @@ def export_view(
     sections += _attention(translation, view, measured, service)
     sections += [
         Section(wording.STEPS, wording.HELP_STEPS, "player", wording.STEPS,
-                views.player_view(translation)),
+                player_view(translation)),
         Section("", "", "frames", "Candidates", views.candidates_view(translation)),
         Section("", "", "frames", "Attention", views.attention_steps_view(translation, view)),
         Section(wording.TREE, wording.HELP_TREE, "plot", wording.TREE,

@@ -34,6 +34,7 @@ from seq2seq.ui.reading import (
 from seq2seq.ui.results import ModelResults
 from seq2seq.ui.sentence import result_view
 from seq2seq.ui.service import Request, RequestError, Service, TooSlowError
+from seq2seq.ui.steps import player_view
 from seq2seq.ui.whatif import Edit, branch_view, edited, read_edit, root_view
 
 __all__ = ["Handlers", "connect"]
@@ -440,7 +441,7 @@ class Handlers:
             page.stop: gr.Button(interactive=False),
             page.result: result_view(translation),
             page.document: views.document_view(translation, change),
-            charts.player: views.player_view(translation),
+            charts.player: player_view(translation),
             charts.candidates: views.candidates_view(translation),
             **self._maps(translation, chosen),
             charts.tree: views.tree_view(translation, pruned=chosen.pruned),

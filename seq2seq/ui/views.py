@@ -7,39 +7,33 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq.path import best_path, token_text
 from seq2seq.translation import Translation, TranslationError
 from seq2seq.ui import wording
 from seq2seq.ui.figures.attention_step import attention_step_figures, attention_step_tables
 from seq2seq.ui.figures.candidates import candidates_figures, candidates_tables
 from seq2seq.ui.figures.heatmap import AttentionView
-from seq2seq.ui.figures.style import visible
-from seq2seq.ui.figures.table import percent
 from seq2seq.ui.figures.tree import MAX_COLUMNS, Pruned, beam_tree, tree_figure, tree_table
+from seq2seq.ui.steps import MAX_STEPS
 
 __all__ = [
-    "MAX_STEPS",
     "attention_steps_view",
     "candidates_view",
     "document_view",
     "figure_json",
     "map_name",
-    "player_view",
     "read_document",
     "tree_view",
 ]
 
 View = dict[str, Any]
 
-MAX_STEPS = 100
-"""Most steps that the step-by-step view holds: the page keeps all of them at hand."""
-
 
 # --- The document itself ----------------------------------------------------------------------
 
 
 def document_view(translation: Translation, change: View | None = None) -> View:
-    """The document as JSON text; attention weights are rounded to 6 decimals to keep it small.
+    """The document as JSON text; attention weights are rounded to 6 decimals and the scores of the
+    trace to 7, to keep it small.
 
     Args:
         translation: the document.
@@ -49,6 +43,13 @@ def document_view(translation: Translation, change: View | None = None) -> View:
     if translation.attention is not None:
         weights = translation.attention.weights.astype(np.float64).round(6)
         values["attention"]["weights"]["data"] = weights.ravel().tolist()
+    for step in (values["trace"] or {}).get("steps", ()):
+        for expansion in step["expansions"]:
+            if expansion["attention"] is not None:
+                expansion["attention"] = [round(weight, 6) for weight in expansion["attention"]]
+            for candidate in expansion["candidates"]:
+                for key in ("probability", "step_score", "cumulative", "normalised"):
+                    candidate[key] = round(candidate[key], 7)
     text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
     return {"json": text, "change": change}
 
@@ -95,31 +96,6 @@ def candidates_view(translation: Translation) -> View:
         "figures": [figure_json(figure) for figure in figures],
         "tables": [table.to_dict() for table in candidates_tables(translation, limit=MAX_STEPS)],
         "note": "The model's probability for the next piece, given the pieces so far",
-    }
-
-
-def player_view(translation: Translation) -> View:
-    """The pieces of the translation in order, each with what is known about its step."""
-    path = best_path(translation)
-    if not path:
-        return _message(wording.NO_TRACE)
-    left_out = len(path) - MAX_STEPS
-    return {
-        "message": wording.FIRST_STEPS.format(shown=MAX_STEPS, all=len(path))
-        if left_out > 0
-        else "",
-        "steps": [
-            {
-                "token": visible(token_text(translation, step.chosen.token)),
-                "facts": (
-                    f"probability {percent(step.chosen.probability)}, "
-                    f"rank {step.chosen.rank} for the model; "
-                    f"{step.chosen.fate}: {step.chosen.reason}; "
-                    f"uncertainty (entropy) {step.expansion.entropy:.2f} nats"
-                ),
-            }
-            for step in path[:MAX_STEPS]
-        ],
     }
 
 

@@ -56,6 +56,7 @@ __all__ = [
     "HELP_STEPS",
     "HELP_TREE",
     "HELP_WHAT_IF",
+    "HYPOTHESES",
     "INTRODUCTION",
     "LEGEND",
     "LENGTHS_TITLE",
@@ -282,6 +283,8 @@ OCCLUSION = "Leaving words out"
 EXPORTED = "Saved from the Seq2Seq Explorer; model {model}, revision {revision}."
 OPENED = "Opened from a file."
 NOTHING_TO_SAVE = "There is no translation to save yet."
+
+HYPOTHESES = "The {count} live hypotheses at this step"
 
 NO_RESULTS = (
     "Nothing has been measured yet. python -m seq2seq measure writes the files that this tab shows."

@@ -113,8 +113,8 @@ def test_steps_share_axes_and_size_so_that_nothing_jumps() -> None:
 
 def test_candidate_table_says_which_was_taken() -> None:
     first, second = candidates_tables(beam_translation())
-    assert first.rows[0] == ("a", "60 %", "1", "taken (kept: best in beam)")
-    assert first.rows[3] == (OTHERS, "5.0 %", "–", "the rest of the vocabulary together")
+    assert first.rows[0] == ("a", "60 %", "1", "-0.511", "-0.511", "taken (kept: best in beam)")
+    assert first.rows[3] == (OTHERS, "5.0 %", "–", "–", "–", "the rest of the vocabulary together")
     assert second.caption == "Candidates for token 2"
     assert second.rows[0][:2] == ("</s>", "90 %")
 

@@ -1,8 +1,11 @@
+import dataclasses
 import json
 
 import pytest
-from ui_support import beam_translation, nasty_translation, translation
+from ui_support import beam_translation, encoding, nasty_translation, translation
 
+from seq2seq.path import greedy_path
+from seq2seq.translation import Translation
 from seq2seq.ui.figures.style import ACCENT, AMBER, MUTED
 from seq2seq.ui.figures.tree import MAX_COLUMNS, beam_tree, tree_figure, tree_table
 
@@ -127,3 +130,58 @@ def test_very_long_searches_are_drawn_to_a_limit() -> None:
     assert max(branch.column for branch in tree.branches) == MAX_COLUMNS
     assert tree.positions == MAX_COLUMNS + 21
     assert tree.weighed == 3 * tree.positions
+
+
+# --- Other ways ---
+
+
+def led_by_b() -> Translation:
+    """The same search with the second hypothesis as the translation."""
+    document = beam_translation()
+    trace = document.trace
+    assert trace is not None
+    (best,) = document.n_best
+    second = dataclasses.replace(best, node=4)
+    return dataclasses.replace(document, n_best=(second, best))
+
+
+def names(document: Translation) -> list[str]:
+    return [trace.name for trace in tree_figure(document).data if trace.showlegend and trace.name]
+
+
+def test_greedy_search_is_followed_until_it_is_lost() -> None:
+    trace = beam_translation().trace
+    assert trace is not None
+    assert [step.chosen.token for step in greedy_path(trace)] == [10, 2]
+    shorter = dataclasses.replace(trace, steps=trace.steps[:1])
+    assert [step.chosen.token for step in greedy_path(shorter)] == [10]
+    pruned = dataclasses.replace(
+        trace.steps[0].expansions[0].candidates[0], fate="pruned", node=None
+    )
+    first = dataclasses.replace(
+        trace.steps[0].expansions[0],
+        candidates=(pruned, *trace.steps[0].expansions[0].candidates[1:]),
+    )
+    lost = dataclasses.replace(
+        trace, steps=(dataclasses.replace(trace.steps[0], expansions=(first,)), *trace.steps[1:])
+    )
+    assert [step.chosen.token for step in greedy_path(lost)] == [10]
+
+
+def test_greedy_is_drawn_where_it_went_elsewhere() -> None:
+    assert "greedy would have gone here" not in names(beam_translation())
+    assert "greedy would have gone here" in names(led_by_b())
+
+
+def test_other_translations_wait_in_the_legend() -> None:
+    figure = tree_figure(led_by_b())
+    (other,) = [trace for trace in figure.data if (trace.name or "").startswith("2: ")]
+    assert other.visible == "legendonly"
+    assert list(other.x) == [0, 1, None, 1, 2, None]
+
+
+def test_names_of_other_translations_are_escaped() -> None:
+    document = led_by_b()
+    nasty = dataclasses.replace(document.n_best[1], target=encoding(["<b>x</b>"]))
+    document = dataclasses.replace(document, n_best=(document.n_best[0], nasty))
+    assert not any("<b>x" in name for name in names(document))

@@ -9,6 +9,7 @@ from seq2seq.translation import Translation, TranslationError
 from seq2seq.ui import sentence, views, wording
 from seq2seq.ui.attention_tab import Measured, attention_panel
 from seq2seq.ui.figures.heatmap import AttentionView
+from seq2seq.ui.steps import player_view
 
 
 def damaged(**changes: object) -> dict:
@@ -164,22 +165,32 @@ def test_models_without_attention_explain_themselves() -> None:
     assert value["message"] == wording.NO_ATTENTION
     assert not value["figure"]
     assert not value["figures"]
-    assert views.player_view(document)["steps"]
+    assert player_view(document)["steps"]
     assert views.candidates_view(document)["figures"]
 
 
 def test_player_has_a_step_per_piece() -> None:
-    steps = views.player_view(translation())["steps"]
+    steps = player_view(translation())["steps"]
     assert [step["token"] for step in steps] == ["The", "cat", "sle", "eps", "</s>"]
     assert steps[0]["facts"] == (
-        "probability 70 %, rank 1 for the model; kept: best in beam; "
-        "uncertainty (entropy) 0.90 nats"
+        "decoder input: #1; probability 70 %, rank 1 for the model; kept: best in beam; "
+        "score 0.000 -0.357 = -0.357, normalised -0.357; uncertainty (entropy) 0.90 nats"
     )
+    assert steps[1]["table"]["rows"] == [["▶ The", "-0.357", "cat 70 %", "2"]]
+
+
+def test_every_live_hypothesis_says_what_became_of_it() -> None:
+    first, second = player_view(beam_translation())["steps"]
+    assert first["table"]["rows"] == [["▶ (start)", "0.000", "a 60 %, b 30 %", "1"]]
+    assert second["table"]["rows"] == [
+        ["▶ a", "-0.511", "</s> 90 % (finished)", "1"],
+        ["b", "-1.204", "c 50 %", "1"],
+    ]
 
 
 def test_charts_of_the_steps_are_as_many_as_the_steps() -> None:
     document = translation()
-    count = len(views.player_view(document)["steps"])
+    count = len(player_view(document)["steps"])
     for value in (
         views.candidates_view(document),
         views.attention_steps_view(document, AttentionView()),
@@ -195,7 +206,7 @@ def test_tree_counts_what_it_leaves_out() -> None:
 def test_translations_without_a_trace_say_so() -> None:
     document = translation(with_trace=False)
     assert views.tree_view(document, pruned="near")["message"] == wording.NO_TRACE
-    assert views.player_view(document)["message"] == wording.NO_TRACE
+    assert player_view(document)["message"] == wording.NO_TRACE
 
 
 @pytest.mark.parametrize("document", [translation(), nasty_translation(), beam_translation()])
@@ -207,7 +218,7 @@ def test_every_view_is_plain_json(document: Translation) -> None:
             attention_panel(document, view, picture, measured=Measured())
             for picture in ("heatmap", "lines", "heads")
         ),
-        views.player_view(document),
+        player_view(document),
         views.candidates_view(document),
         views.attention_steps_view(document, view),
         views.tree_view(document, pruned="all"),
@@ -217,7 +228,7 @@ def test_every_view_is_plain_json(document: Translation) -> None:
 
 def test_very_long_translations_say_what_is_left_out() -> None:
     document = translation(target=[f"w{i}" for i in range(150)])
-    player = views.player_view(document)
+    player = player_view(document)
     assert player["message"] == "Only the first 100 of 151 steps are shown."
     view = AttentionView()
     for value in (views.candidates_view(document), views.attention_steps_view(document, view)):

@@ -28,6 +28,8 @@ class Bar:
         rank: by the model; None for the rest of the vocabulary.
         chosen: the translation took this piece.
         note: what the search did with it and why.
+        score: log-probability from the start up to this piece, and the same normalised by
+            length; None for the rest of the vocabulary.
     """
 
     text: str
@@ -35,6 +37,7 @@ class Bar:
     rank: int | None
     chosen: bool
     note: str
+    score: tuple[float, float] | None = None
 
 
 def candidate_bars(translation: Translation, step: PathStep) -> tuple[Bar, ...]:
@@ -53,6 +56,7 @@ def candidate_bars(translation: Translation, step: PathStep) -> tuple[Bar, ...]:
             rank=candidate.rank,
             chosen=candidate == step.chosen,
             note=f"{candidate.fate}: {candidate.reason}",
+            score=(candidate.cumulative, candidate.normalised),
         )
         for candidate in shown
     ]
@@ -82,12 +86,13 @@ def candidates_tables(translation: Translation, *, limit: int | None = None) -> 
     return tuple(
         Table(
             caption=f"Candidates for token {step.position + 1}",
-            columns=("token", "probability", "rank", "what became of it"),
+            columns=("token", "probability", "rank", "score", "normalised", "what became of it"),
             rows=tuple(
                 (
                     visible(bar.text),
                     percent(bar.probability),
                     _rank(bar),
+                    *_scores(bar),
                     f"taken ({bar.note})" if bar.chosen else bar.note,
                 )
                 for bar in candidate_bars(translation, step)
@@ -132,14 +137,21 @@ def _figure(bars: tuple[Bar, ...], *, rows: int, margin: int) -> go.Figure:
                 "color": [ACCENT if bar.chosen else MUTED for bar in bars],
                 "pattern": {"shape": ["/" if bar.rank is None else "" for bar in bars]},
             },
-            customdata=[[escape(bar.text), _rank(bar), escape(bar.note)] for bar in bars],
+            customdata=[
+                [escape(bar.text), _rank(bar), escape(bar.note), *_scores(bar)] for bar in bars
+            ],
             hovertemplate=(
                 "%{customdata[0]}<br>probability: %{x:.4f}<br>rank: %{customdata[1]}"
+                "<br>score: %{customdata[3]}, normalised: %{customdata[4]}"
                 "<br>%{customdata[2]}<extra></extra>"
             ),
         )
     )
     return figure
+
+
+def _scores(bar: Bar) -> tuple[str, str]:
+    return ("–", "–") if bar.score is None else (f"{bar.score[0]:.3f}", f"{bar.score[1]:.3f}")
 
 
 def _rank(bar: Bar) -> str:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import plotly.graph_objects as go
 
 from seq2seq.decoding.trace import Candidate, Trace
-from seq2seq.path import path_nodes, token_text
+from seq2seq.path import PathStep, greedy_path, path_nodes, path_to, token_text
 from seq2seq.translation import Translation
-from seq2seq.ui.figures.style import ACCENT, AMBER, MUTED, escape, label, new_figure, visible
+from seq2seq.ui.figures.style import (
+    ACCENT,
+    AMBER,
+    MUTED,
+    SERIES,
+    escape,
+    label,
+    new_figure,
+    visible,
+)
 from seq2seq.ui.figures.table import Table, percent
 
 __all__ = ["MAX_COLUMNS", "BeamTree", "Branch", "Pruned", "beam_tree", "tree_figure", "tree_table"]
@@ -21,6 +31,7 @@ NEAR = 5
 MAX_COLUMNS = 60
 _ROW, _COLUMN = 36, 70
 _TEXT = 9
+_PATHS = 6  # translations whose way can be shown
 
 
 @dataclass(frozen=True)
@@ -107,14 +118,15 @@ def tree_figure(translation: Translation, *, pruned: Pruned = "near") -> go.Figu
     line. The way to the translation is drawn thick.
     """
     branches = beam_tree(translation, pruned=pruned).branches
+    others = list(_other_paths(translation, branches))
     columns = max((branch.column for branch in branches), default=0)
     rows = max((branch.row for branch in branches), default=0) + 1
     figure = new_figure(
-        height=120 + _ROW * rows,
+        height=120 + _ROW * rows + 18 * len(others),
         min_width=60 + _COLUMN * columns,
         max_width=160 + 2 * _COLUMN * columns,
         marks={"marks": "positions"},
-        margin={"l": 12, "r": 12, "t": 44, "b": 56},
+        margin={"l": 12, "r": 12, "t": 44, "b": 56 + 18 * len(others)},
         showlegend=True,
         legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "yref": "paper"},
         dragmode="pan",
@@ -135,6 +147,7 @@ def tree_figure(translation: Translation, *, pruned: Pruned = "near") -> go.Figu
         *_edges(branches, "kept"),
         *_edges(branches, "finished"),
         *_best_edges(branches),
+        *others,
         _root(),
         *_marks(branches, "pruned"),
         *_marks(branches, "kept"),
@@ -213,6 +226,31 @@ def _best_edges(branches: tuple[Branch, ...]) -> list[go.Scatter]:
     lines = _line(chosen, line={"color": ACCENT, "width": 5}, name="way to the translation")
     lines.showlegend = True
     return [lines]
+
+
+def _other_paths(translation: Translation, branches: tuple[Branch, ...]) -> Iterator[go.Scatter]:
+    """Greedy search's way, and those to the other translations, shown by a click on the legend."""
+    trace = translation.trace
+    if trace is None:
+        return
+    places = {(id(b.candidate)): b for b in branches}
+    greedy = [places[id(s.chosen)] for s in greedy_path(trace) if id(s.chosen) in places]
+    if greedy and not all(branch.best for branch in greedy):
+        yield _way(greedy, name="greedy would have gone here", color=AMBER, dash="dash")
+    for number, other in enumerate(translation.n_best[1:_PATHS], start=1):
+        steps: tuple[PathStep, ...] = path_to(trace, other.node)
+        way = [places[id(s.chosen)] for s in steps if id(s.chosen) in places]
+        if way:
+            name = f"{number + 1}: {label(other.target.text, longest=40)}"
+            line = _way(way, name=name, color=SERIES[(number + 1) % len(SERIES)], dash="solid")
+            line.visible = "legendonly"
+            yield line
+
+
+def _way(branches: list[Branch], *, name: str, color: str, dash: str) -> go.Scatter:
+    line = _line(branches, line={"color": color, "width": 3, "dash": dash}, name=name)
+    line.showlegend = True
+    return line
 
 
 def _root() -> go.Scatter:
