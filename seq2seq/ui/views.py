@@ -32,8 +32,7 @@ View = dict[str, Any]
 
 
 def document_view(translation: Translation, change: View | None = None) -> View:
-    """The document as JSON text; attention weights are rounded to 6 decimals and the scores of the
-    trace to 7, to keep it small.
+    """The document as JSON text; attention weights are rounded to 6 decimals to keep it small.
 
     Args:
         translation: the document.
@@ -47,9 +46,6 @@ def document_view(translation: Translation, change: View | None = None) -> View:
         for expansion in step["expansions"]:
             if expansion["attention"] is not None:
                 expansion["attention"] = [round(weight, 6) for weight in expansion["attention"]]
-            for candidate in expansion["candidates"]:
-                for key in ("probability", "step_score", "cumulative", "normalised"):
-                    candidate[key] = round(candidate[key], 7)
     text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
     return {"json": text, "change": change}
 
