@@ -99,7 +99,13 @@
     return words;
   };
 
-  const follow = () => wanted && document.querySelector("#go").click();
+  const follow = () => {
+    if (!wanted) return;
+    if (wanted.tab) document.querySelector(`#${wanted.tab}-button`)?.click();
+    document.querySelector("#go").click();
+    if (wanted.tab) document.querySelector("#result").scrollIntoView({ behavior: "smooth", block: "start" });
+  };
+  const followLater = (next) => (wanted = { edits: [], ...next });
 
   // One thing at a time: a change is made when what it changes is there.
   const goOn = () => {
@@ -110,6 +116,60 @@
     wanted = next && !other ? { ...wanted, edits: rest } : null;
     if (other) tell("This link was made with another version of the model; its changes are left out.");
     else if (next) branching.change(next);
+  };
+
+  // --- Use via code -------------------------------------------------------------------------
+
+  // JSON strings are strings of Python, too.
+  const python = (value) => JSON.stringify(value);
+
+  const codes = () => {
+    const { source, search, model, prefix, source_language, target_language } = JSON.parse(page.document.json);
+    const direction = `${source_language}-${target_language}`;
+    const forced = prefix.length ? `, prefix=[${prefix.join(", ")}]` : "";
+    return {
+      "In Python, on your own machine": [
+        "from seq2seq import Translator",
+        "",
+        `translator = Translator.load(${python(model.name)})`,
+        "translation = translator.translate(",
+        `    ${python(source.text)}, source=${python(source_language)}, target=${python(target_language)},`,
+        `    beam=${search.beam}, length_penalty=${search.length_penalty}, n_best=${search.n_best}, trace=True${forced},`,
+        ")",
+        "print(translation.text, translation.score)",
+      ],
+      "In Python, from this page (pip install gradio_client)": [
+        "from gradio_client import Client",
+        "",
+        `client = Client(${python(location.origin + location.pathname)})`,
+        "print(client.predict(",
+        `    text=${python(source.text)}, model=${python(model.name)}, direction=${python(direction)},`,
+        `    beam=${search.beam}, length_penalty=${search.length_penalty}, api_name="/translate",`,
+        "))  # also: /explain, /compare, /batch",
+      ],
+    };
+  };
+
+  const codePanel = () => {
+    const details = make("details", "code");
+    details.append(make("summary", "", "Use via code"));
+    const body = make("div");
+    details.append(body);
+    const fill = () => {
+      if (!details.open || !page.document) return;
+      const blocks = Object.entries(codes()).flatMap(([title, lines]) => {
+        const text = lines.join("\n");
+        const block = make("pre", "", text);
+        block.tabIndex = 0;
+        const copy = button("Copy", () => navigator.clipboard.writeText(text).then(() => tell("Copied.")));
+        copy.setAttribute("aria-label", `Copy: ${title}`);
+        return [make("p", "note", title), block, copy];
+      });
+      const mcp = `As tools of a language model (MCP): ${location.origin}${location.pathname}gradio_api/mcp/`;
+      body.replaceChildren(...blocks, make("p", "note", mcp));
+    };
+    details.addEventListener("toggle", fill);
+    return { node: details, fill };
   };
 
   // --- A page of its own --------------------------------------------------------------------
@@ -208,7 +268,8 @@
     taken[1].classList.add("download");
     const bar = make("div", "bar");
     bar.append(...taken, ...opener("Open JSON", open), message);
-    root.replaceChildren(bar);
+    const code = codePanel();
+    root.replaceChildren(bar, code.node);
     let last;
     const draw = (_, value) => {
       if (value === last) return; // the receipt for it was put in its place
@@ -216,11 +277,13 @@
       page.document = value || null;
       tell("");
       taken.forEach((node) => (node.disabled = !value));
+      code.node.hidden = !value;
+      code.fill();
       if (value) branching.add(value);
     };
     panel(element, props, watch, draw, taking(props));
   };
 
   Object.assign(Explorer, { document: documentPanel, follow, goOn, link, saved, saver, takeOpened, whole, without });
-  Object.assign(Explorer.lib, { page, saveAs });
+  Object.assign(Explorer.lib, { followLater, page, saveAs });
 })();

@@ -13,7 +13,7 @@ import gradio as gr
 from seq2seq.translation import Translation, TranslationError
 from seq2seq.translator import TranslatorError
 from seq2seq.ui import views, wording
-from seq2seq.ui.attention_tab import Measured, attention_panel, needs_occlusion
+from seq2seq.ui.attention_tab import Measured, Picture, attention_panel, needs_occlusion
 from seq2seq.ui.batch_tab import connect_batch
 from seq2seq.ui.compare_tab import connect_compare
 from seq2seq.ui.events import EVENT, SEND_TEXT
@@ -78,6 +78,13 @@ def connect(
         [page.form.text],
         [*components(page.form), page.model_line, page.examples],
         js=_LINK,
+        **EVENT,
+    ).then(None, None, None, js=_FOLLOW, **EVENT)
+    page.tour.select(
+        handlers.open_chapter,
+        [page.form.text],
+        [*components(page.form), page.model_line, page.examples, page.views.picture],
+        js="() => [Explorer.chapter()]",
         **EVENT,
     ).then(None, None, None, js=_FOLLOW, **EVENT)
     _connect_translation(page, handlers)
@@ -300,6 +307,12 @@ class Handlers:
             update[page.model_line] = found["line"]
             update[page.examples] = gr.Dataset(samples=found["samples"])
         return update or {page.form.text: gr.update()}
+
+    def open_chapter(self, chapter: Any) -> Update:
+        """Fill the form with the sentence of a chapter, and choose its picture."""
+        update = self.open_link(chapter.get("link") if isinstance(chapter, dict) else None)
+        picture = one_of(Picture, chapter.get("picture"), "") if update else ""
+        return update | ({self.page.views.picture: picture} if picture else {})
 
     def attention(self, document: Any, *chosen: Any) -> Update:
         """Draw the attention anew from the document that the page holds."""

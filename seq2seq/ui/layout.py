@@ -14,11 +14,13 @@ from seq2seq.ui import wording
 from seq2seq.ui.batch_tab import BatchTab, build_batch_tab
 from seq2seq.ui.compare_tab import CompareTab, build_compare_tab
 from seq2seq.ui.form import Form
+from seq2seq.ui.glossary import explained
 from seq2seq.ui.models_tab import build_models_tab
 from seq2seq.ui.panel import ASSETS, panel
 from seq2seq.ui.results import ModelResults
 from seq2seq.ui.service import MAX_CHARACTERS, Model
 from seq2seq.ui.settings import SETTINGS
+from seq2seq.ui.tour import tour_view
 
 __all__ = [
     "Charts",
@@ -72,6 +74,7 @@ class Page:
     compare: CompareTab
     batch: BatchTab
     export: gr.HTML
+    tour: gr.HTML
 
 
 def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -> Page:
@@ -107,7 +110,7 @@ def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -
                 samples_per_page=10,
                 type="values",
             )
-    views, charts, best, compare, batch = _tabs(results, list(models.values()))
+    views, charts, best, compare, batch, tour = _tabs(results, list(models.values()))
     return Page(
         form=form,
         views=views,
@@ -123,6 +126,7 @@ def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -
         compare=compare,
         batch=batch,
         export=export,
+        tour=tour,
     )
 
 
@@ -227,7 +231,7 @@ def _decoding(
 
 def _tabs(
     results: Sequence[ModelResults], models: Sequence[Model]
-) -> tuple[Views, Charts, gr.Button, CompareTab, BatchTab]:
+) -> tuple[Views, Charts, gr.Button, CompareTab, BatchTab, gr.HTML]:
     with gr.Tabs(elem_id="charts"):
         with gr.Tab(wording.ATTENTION, elem_id="tab-attention"):
             _help(wording.HELP_ATTENTION)
@@ -293,10 +297,12 @@ def _tabs(
             compare = build_compare_tab(models)
         with gr.Tab("Batch", elem_id="tab-batch"):
             batch = build_batch_tab()
+        with gr.Tab(wording.LEARN, elem_id="tab-learn"):
+            tour = panel("tour", elem_id="tour", label=wording.LEARN, value=tour_view(models))
         with gr.Tab("Models", elem_id="tab-models"):
             build_models_tab(results)
     views = Views(layer, head, unit, reading, picture, pruned)
-    return views, Charts(heatmap, player, candidates, attention, tree), best, compare, batch
+    return views, Charts(heatmap, player, candidates, attention, tree), best, compare, batch, tour
 
 
 def _radio(
@@ -313,4 +319,4 @@ def _radio(
 
 
 def _help(text: str) -> None:
-    gr.HTML(f"<p>{escape(text)}</p>", elem_classes="help")
+    gr.HTML(f"<p>{explained(text)}</p>", elem_classes="help")

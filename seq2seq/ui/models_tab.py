@@ -14,6 +14,7 @@ from seq2seq.ui import wording
 from seq2seq.ui.figures.head_errors import head_errors, head_errors_table
 from seq2seq.ui.figures.length_curve import length_curve, length_table
 from seq2seq.ui.figures.table import Table, percent
+from seq2seq.ui.glossary import explained
 from seq2seq.ui.panel import panel
 from seq2seq.ui.results import ModelResults
 
@@ -83,4 +84,4 @@ def _section(title: str) -> None:
 
 
 def _text(text: str) -> None:
-    gr.HTML(f"<p>{escape(text)}</p>", elem_classes="help")
+    gr.HTML(f"<p>{explained(text)}</p>", elem_classes="help")

@@ -28,6 +28,7 @@ _SCRIPTS = [
         "compare",
         "batch",
         "document",
+        "tour",
         "page",
     )
 ]
@@ -47,6 +48,7 @@ Kind = Literal[
     "saver",
     "status",
     "table",
+    "tour",
 ]
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import gradio as gr
 
 from seq2seq.ui import wording
+from seq2seq.ui.api import connect_api
 from seq2seq.ui.handlers import connect
 from seq2seq.ui.layout import build_page
 from seq2seq.ui.panel import ASSETS, static_files
@@ -30,6 +32,7 @@ def build(service: Service) -> gr.Blocks:
     gr.set_static_paths(static_files())
     with gr.Blocks(title=wording.TITLE, analytics_enabled=False, fill_width=False) as demo:
         results = load_results()
+        connect_api(service)  # before the page's own events, which would take the names
         connect(demo, build_page(service.models, results), service, results)
     demo.queue(max_size=_QUEUE, default_concurrency_limit=4, api_open=False)
     return demo
@@ -48,6 +51,8 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "ssr_mode": False,
         "share": False,
+        # Tools for language models, where the package for it is installed.
+        "mcp_server": find_spec("mcp") is not None,
         "max_file_size": 1,  # the page takes no uploads
         "app_kwargs": {"max_body_size": MAX_BODY_BYTES},
     }

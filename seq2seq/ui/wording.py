@@ -21,6 +21,7 @@ __all__ = [
     "BATCH_WAITING",
     "BEST_MAP",
     "BUSY",
+    "CHAPTERS",
     "COMPARE",
     "COMPARE_COUNT",
     "COMPARE_FACTS",
@@ -46,6 +47,7 @@ __all__ = [
     "FIRST_STEPS",
     "FORCE",
     "FROM_START",
+    "GLOSSARY",
     "HEADS_NOTE",
     "HELP_ALIGNMENTS",
     "HELP_ATTENTION",
@@ -58,12 +60,14 @@ __all__ = [
     "HELP_WHAT_IF",
     "HYPOTHESES",
     "INTRODUCTION",
+    "LEARN",
     "LEGEND",
     "LENGTHS_TITLE",
     "LINES_NOTE",
     "MAP_ERROR",
     "NOTHING_TO_SAVE",
     "NOT_MEASURED",
+    "NOT_TEXT",
     "NO_ATTENTION",
     "NO_MODEL",
     "NO_MODELS",
@@ -88,6 +92,7 @@ __all__ = [
     "TITLE",
     "TOO_LONG",
     "TOO_SLOW",
+    "TOUR_SHOW",
     "TREE",
     "TREE_NOTE",
     "WAITING",
@@ -285,6 +290,67 @@ OPENED = "Opened from a file."
 NOTHING_TO_SAVE = "There is no translation to save yet."
 
 HYPOTHESES = "The {count} live hypotheses at this step"
+
+NOT_TEXT = "This has to be text: {value}"
+LEARN = "Learn"
+TOUR_SHOW = "Show me"
+CHAPTERS = (
+    (
+        "1. The bottleneck",
+        (
+            "The first neural translators (Sutskever 2014) read the whole sentence into one "
+            "vector and wrote the translation from that vector alone. A short sentence fits; of a "
+            "long one, something gets lost.",
+            "Look at the end of the translation of this long sentence, and compare it with another "
+            "model in the tab Compare. The map shows which source words the translation needs: "
+            "there is no attention to show. In the tab Models, the curve of this model falls as "
+            "sentences get longer.",
+        ),
+    ),
+    (
+        "2. Attention",
+        (
+            "Attention (Bahdanau 2015) gives up the single vector: at every step the decoder looks "
+            "at all source words again and takes what it needs now.",
+            "Each row of the map is a word of the translation. Follow the dark cells: where French "
+            "and English order their words alike they run down the diagonal, and where they do "
+            "not, they jump. Point at a word of the translation to see where the model looked.",
+        ),
+    ),
+    (
+        "3. Many heads",
+        (
+            "A Transformer (Vaswani 2017) has several attentions side by side in every layer, "
+            "called heads. Nobody tells them what to look for.",
+            "Some heads follow the words, some look at the end of the sentence, some at "
+            "neighbours. Click on one of the small maps to look at it. The line below says how "
+            "well that head agrees with people who aligned words by hand; “Best measured map” "
+            "shows the best.",
+        ),
+    ),
+    (
+        "4. Beam search",
+        (
+            "At each step the decoder rates every piece of its vocabulary. Always taking the best "
+            "one (greedy search) can end in a corner, so several beginnings are followed at once: "
+            "the beam.",
+            "Every column is one more piece. Grey ones were given up because others had better "
+            "scores; the thick line became the translation. Now choose a word of the translation "
+            "above and take another piece for it: the tab What if keeps every attempt.",
+        ),
+    ),
+)
+GLOSSARY = {
+    "attention": "how a decoder divides its look at the source over all its words; adds up to 1",
+    "beam search": "follows several unfinished translations at once and keeps the best of them",
+    "decoder": "the part of the model that writes the translation, piece by piece",
+    "pieces": "parts of words that the model reads and writes; frequent words are one piece",
+    "entropy": "how undecided a distribution is: 0 for one certain choice",
+    "alignment error rate": "share of wrong and missing links, measured on words aligned by people",
+    "hypotheses": "unfinished translations that the search still follows",
+    "log-probability": "natural logarithm of a probability: 0 is certain, lower is less probable",
+    "BLEU": "overlap with a human translation in words and word groups, from 0 to 100",
+}
 
 NO_RESULTS = (
     "Nothing has been measured yet. python -m seq2seq measure writes the files that this tab shows."
