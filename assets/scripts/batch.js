@@ -91,6 +91,7 @@
     const select = make("select");
     Object.keys(ORDERS).forEach((name) => {
       const option = make("option", "", name);
+      option.value = name; // its text may be in another language
       option.selected = name === order;
       select.append(option);
     });

@@ -172,12 +172,14 @@
     return root.parts;
   };
 
+  // `note`: a text, or several
   const showChart = (root, { figure = null, table = null, message = "", note = "" }) => {
     const parts = chartPanel(root);
     parts.message.textContent = message;
     parts.message.hidden = !message;
-    parts.note.textContent = note;
-    parts.note.hidden = !note;
+    const sentences = [note].flat().filter(Boolean);
+    parts.note.replaceChildren(...sentences.flatMap((text) => [make("span", "", text), " "]));
+    parts.note.hidden = !sentences.length;
     const meta = figure ? figure.layout.meta : {};
     if (meta.marks === "cells" && !meta.columns) Explorer.lib.setMap(figure);
     parts.drawing.show(figure);

@@ -69,6 +69,7 @@
       row.forEach((text, index) => {
         const cell = make(index ? "td" : "th", "", text);
         if (!index) cell.scope = "row";
+        cell.translate = false; // somebody's words, whatever language the page speaks
         cell.dir = "auto";
         line.append(cell);
       });

@@ -95,10 +95,10 @@ def attention_panel(
             overview_figure(translation, unit=unit), overview_table(translation, unit=unit)
         )
         return shown | {"note": wording.HEADS_NOTE}
-    note = " ".join(filter(None, (f"{map_name(translation, view)}.", measured.note(view))))
+    note = [*filter(None, (f"{map_name(translation, view)}.", measured.note(view)))]
     if picture == "lines":
         shown = _drawn(links_figure(translation, view), links_table(translation, view))
-        return shown | {"note": f"{wording.LINES_NOTE} {note}"}
+        return shown | {"note": [wording.LINES_NOTE, *note]}
     return _drawn(heatmap_figure(translation, view), heatmap_table(translation, view)) | {
         "note": note
     }

@@ -11,7 +11,7 @@ __all__ = ["explained"]
 
 
 def explained(text: str) -> str:
-    """``text`` as HTML in which the first use of every term tells what it means.
+    """``text`` as a paragraph of HTML in which the first use of every term tells what it means.
 
     The explanation shows when the term is pointed at, or reached with the Tab key.
     """
@@ -35,4 +35,5 @@ def explained(text: str) -> str:
     for found in pattern.finditer(text):
         parts += [escape(text[place : found.start()]), mark(found)]
         place = found.end()
-    return "".join([*parts, escape(text[place:])])
+    inside = "".join([*parts, escape(text[place:])])
+    return f'<p data-text="{escape(text, quote=True)}">{inside}</p>'

@@ -16,7 +16,7 @@ from seq2seq.ui.compare_tab import CompareTab, build_compare_tab
 from seq2seq.ui.form import Form
 from seq2seq.ui.glossary import explained
 from seq2seq.ui.models_tab import build_models_tab
-from seq2seq.ui.panel import ASSETS, panel
+from seq2seq.ui.panel import ASSETS, address, panel, wordings
 from seq2seq.ui.results import ModelResults
 from seq2seq.ui.service import MAX_CHARACTERS, Model
 from seq2seq.ui.settings import SETTINGS
@@ -87,6 +87,14 @@ def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -
     first = next(iter(models.values()), None)
     gr.HTML(
         f"<h1>{escape(wording.TITLE)}</h1><p>{escape(wording.INTRODUCTION)}</p>", elem_id="header"
+    )
+    panel(
+        "language",
+        elem_id="language",
+        value={
+            "label": wording.INTERFACE_LANGUAGE,
+            "addresses": {code: address(path) for code, path in wordings().items()},
+        },
     )
     with gr.Row(elem_id="workbench"):
         with gr.Column(scale=5, min_width=240):
@@ -319,4 +327,4 @@ def _radio(
 
 
 def _help(text: str) -> None:
-    gr.HTML(f"<p>{explained(text)}</p>", elem_classes="help")
+    gr.HTML(explained(text), elem_classes="help")

@@ -84,4 +84,4 @@ def _section(title: str) -> None:
 
 
 def _text(text: str) -> None:
-    gr.HTML(f"<p>{explained(text)}</p>", elem_classes="help")
+    gr.HTML(explained(text), elem_classes="help")

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import gradio as gr
 import plotly
 
-__all__ = ["ASSETS", "panel", "static_files"]
+__all__ = ["ASSETS", "address", "panel", "static_files", "wordings"]
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 _SCRIPTS = [
@@ -29,6 +29,7 @@ _SCRIPTS = [
         "batch",
         "document",
         "tour",
+        "language",
         "page",
     )
 ]
@@ -42,6 +43,7 @@ Kind = Literal[
     "document",
     "file",
     "frames",
+    "language",
     "player",
     "plot",
     "result",
@@ -54,7 +56,17 @@ Kind = Literal[
 
 def static_files() -> list[str]:
     """Files that the page loads from this server."""
-    return [str(_PLOTLY), *map(str, _SCRIPTS)]
+    return [str(_PLOTLY), *map(str, _SCRIPTS), *map(str, wordings().values())]
+
+
+def wordings() -> dict[str, Path]:
+    """Files with the texts of the page in other languages, by language."""
+    return {path.stem: path for path in sorted((ASSETS / "wording").glob("*.json"))}
+
+
+def address(path: Path) -> str:
+    """Where the page finds a file; relative, so that it holds behind a proxy with a folder."""
+    return f"gradio_api/file={path}"
 
 
 def panel(
@@ -85,8 +97,7 @@ def panel(
             f'data-placeholder="{escape(placeholder)}"{live}></div>'
         ),
         js_on_load=f"Explorer.{kind}(element, props, watch, trigger);",
-        # Relative, so that it holds behind a proxy that serves the page in a folder.
-        head="".join(f'<script src="gradio_api/file={path}"></script>' for path in static_files()),
+        head="".join(f'<script src="{address(path)}"></script>' for path in (_PLOTLY, *_SCRIPTS)),
         apply_default_css=False,
         elem_id=elem_id,
     )

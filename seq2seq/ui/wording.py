@@ -59,6 +59,7 @@ __all__ = [
     "HELP_TREE",
     "HELP_WHAT_IF",
     "HYPOTHESES",
+    "INTERFACE_LANGUAGE",
     "INTRODUCTION",
     "LEARN",
     "LEGEND",
@@ -351,6 +352,8 @@ GLOSSARY = {
     "log-probability": "natural logarithm of a probability: 0 is certain, lower is less probable",
     "BLEU": "overlap with a human translation in words and word groups, from 0 to 100",
 }
+
+INTERFACE_LANGUAGE = "Interface language"
 
 NO_RESULTS = (
     "Nothing has been measured yet. python -m seq2seq measure writes the files that this tab shows."

@@ -26,8 +26,8 @@ def test_the_error_of_the_shown_map_stands_below_it() -> None:
     measured = Measured.of(document, results())
     assert measured.best == BEST
     panel = attention_panel(document, AttentionView(), "heatmap", measured=measured)
-    assert panel["note"].startswith("average of 2 layers, average of 2 heads. ")
-    assert "error of this map: 50 %; the best one of this model has 31 % (147" in panel["note"]
+    assert panel["note"][0] == "average of 2 layers, average of 2 heads."
+    assert "error of this map: 50 %; the best one of this model has 31 % (147" in panel["note"][1]
     view = AttentionView(layer=1, head=0, reading="input")
     assert "error of this map: 31 %" in measured.note(view)
     assert measured.note(AttentionView(layer=0, head=0)) == ""
@@ -52,7 +52,7 @@ def test_pictures(picture: str, kind: str, traces: int) -> None:
 
 def test_lines_say_what_they_leave_out() -> None:
     panel = attention_panel(translation(), AttentionView(), "lines", measured=Measured())
-    assert panel["note"].startswith(wording.LINES_NOTE)
+    assert panel["note"][0] == wording.LINES_NOTE
 
 
 def test_a_model_without_attention_shows_what_words_change() -> None:

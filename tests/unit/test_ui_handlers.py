@@ -114,7 +114,7 @@ def test_a_layer_that_was_chosen_stays_chosen(handlers: Handlers) -> None:
     assert first[page.views.layer].value == AVERAGE
     *_, last = run(handlers, layer=1, head=0)
     assert (last[page.views.layer].value, last[page.views.head].value) == (1, 0)
-    assert last[page.charts.heatmap]["note"] == "layer 2, head 1."
+    assert last[page.charts.heatmap]["note"] == ["layer 2, head 1."]
     *_, odd = run(handlers, layer=7, head=-5)
     assert (odd[page.views.layer].value, odd[page.views.head].value) == (AVERAGE, AVERAGE)
 
@@ -403,7 +403,7 @@ def test_a_small_map_is_shown_large(handlers: Handlers) -> None:
     page = handlers.page
     *_, last = run(handlers)
     update = handlers.pick(last[page.document], 1, 0, "words", "producing", "heads")
-    assert update[page.charts.heatmap]["note"].startswith("layer 2, head 1.")
+    assert update[page.charts.heatmap]["note"][0] == "layer 2, head 1."
     assert (update[page.views.layer].value, update[page.views.head].value) == (1, 0)
     assert update[page.views.picture].value == "heatmap"
 
@@ -422,5 +422,5 @@ def test_the_best_measured_map(handlers: Handlers) -> None:
     )
     assert (update[page.views.layer].value, update[page.views.head].value) == (1, AVERAGE)
     assert update[page.views.reading].value == "input"
-    assert "error of this map: 30 %" in update[page.charts.heatmap]["note"]
+    assert "error of this map: 30 %" in update[page.charts.heatmap]["note"][1]
     assert handlers.best(None)[page.status]["text"] == wording.WAITING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import escape
 
 import pytest
 from hypothesis import given
@@ -50,7 +51,7 @@ def test_the_first_use_of_a_term_is_explained() -> None:
     html = explained("Beam search keeps hypotheses; beam search prunes.")
     assert html.count('class="term"') == 2
     assert ">Beam search</span>" in html
-    assert html.endswith("</span>; beam search prunes.")
+    assert html.endswith("</span>; beam search prunes.</p>")
 
 
 def test_longer_terms_go_before_shorter_ones() -> None:
@@ -63,8 +64,8 @@ def test_longer_terms_go_before_shorter_ones() -> None:
 def test_everything_else_is_escaped(text: str) -> None:
     html = explained(text)
     if not any(term.lower() in text.lower() for term in wording.GLOSSARY):
-        assert "<" not in html
-        assert '"' not in html
+        safe = escape(text, quote=True)
+        assert html == f'<p data-text="{safe}">{safe}</p>'
 
 
 @pytest.mark.parametrize("markup", ["<b>attention</b>", '"attention"', "<img src=x>"])
