@@ -23,11 +23,12 @@ from seq2seq.translation import AttentionMap, Translation
 
 __all__ = ["Kind", "Sign", "diagnose"]
 
-Kind = Literal["loop", "copied", "short", "unread", "unknown", "language"]
+Kind = Literal["source", "loop", "copied", "short", "unread", "unknown", "language"]
 
 _SHORT = 0.5
 _PIECES = 5  # times that a piece may follow itself: in numbers and laughter it does
 _UNREAD = 0.1
+_TELLING = 5  # words; the language of less is guessed wrongly too often
 _BYTE = 6  # characters of "<0xE2>"
 
 
@@ -36,7 +37,8 @@ class Sign:
     """One suspicion.
 
     Attributes:
-        kind: ``loop``: words again and again; ``copied``: the source's own words; ``short``: far
+        kind: ``source``: the sentence seems to be in another language than it is said to be;
+            ``loop``: words again and again; ``copied``: the source's own words; ``short``: far
             fewer words than the source; ``unread``: source words that no step looked at;
             ``unknown``: characters without a piece of their own; ``language``: the text seems to
             be in another language.
@@ -65,6 +67,7 @@ def diagnose(translation: Translation) -> tuple[Sign, ...]:
     if not translation.complete or not translation.target.pieces:
         return ()
     return (
+        *_source(translation),
         *_loop(translation),
         *_copied(translation),
         *_language(translation),
@@ -72,6 +75,20 @@ def diagnose(translation: Translation) -> tuple[Sign, ...]:
         *_unread(translation),
         *_unknown(translation),
     )
+
+
+def _source(translation: Translation) -> Iterator[Sign]:
+    guess = _other_language(translation.source.text, translation.source_language)
+    if guess:
+        yield Sign("source", detail=guess)
+
+
+def _other_language(text: str, expected: str) -> str:
+    """The language that a text seems to be in instead; empty for none, or for too short a text."""
+    if len(plain_words(text)) < _TELLING:
+        return ""
+    guess = guess_language(text, among=LANGUAGES)
+    return "" if guess == expected else guess
 
 
 def _loop(translation: Translation) -> Iterator[Sign]:
@@ -109,11 +126,8 @@ def _copied(translation: Translation) -> Iterator[Sign]:
 
 
 def _language(translation: Translation) -> Iterator[Sign]:
-    """Short texts are guessed wrongly too often to say anything about them."""
-    if len(plain_words(translation.text)) < 5:
-        return
-    guess = guess_language(translation.text, among=LANGUAGES)
-    if guess != translation.target_language:
+    guess = _other_language(translation.text, translation.target_language)
+    if guess:
         yield _sign(translation, "language", at_word=0, detail=guess)
 
 

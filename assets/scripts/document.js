@@ -19,6 +19,8 @@
     return json.length < LARGEST ? { json } : { too_large: true };
   };
 
+  const targetText = () => (page.document ? JSON.parse(page.document.json).target.text : "");
+
   const fitting = (document) =>
     document && document.json.length >= LARGEST ? { too_large: true } : document;
   const whole = () => fitting(page.document);
@@ -285,5 +287,5 @@
   };
 
   Object.assign(Explorer, { document: documentPanel, follow, goOn, link, saved, saver, takeOpened, whole, without });
-  Object.assign(Explorer.lib, { followLater, page, saveAs });
+  Object.assign(Explorer.lib, { followLater, page, saveAs, targetText });
 })();

@@ -75,6 +75,7 @@ class Page:
     batch: BatchTab
     export: gr.HTML
     tour: gr.HTML
+    swap: gr.Button
 
 
 def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -> Page:
@@ -109,7 +110,7 @@ def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -
             document = panel("document", elem_id="document", label="Take it along")
             export = panel("saver", elem_id="export")
         with gr.Column(scale=3, min_width=240):
-            form, line = _settings(text, models, first)
+            form, line, swap = _settings(text, models, first)
             examples = gr.Dataset(
                 components=[gr.Textbox(visible=False)],
                 samples=samples(first.directions[0][0]) if first else [],
@@ -135,6 +136,7 @@ def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -
         batch=batch,
         export=export,
         tour=tour,
+        swap=swap,
     )
 
 
@@ -173,7 +175,7 @@ def _text_box() -> gr.Textbox:
 
 def _settings(
     text: gr.Textbox, models: dict[str, Model], first: Model | None
-) -> tuple[Form, gr.HTML]:
+) -> tuple[Form, gr.HTML, gr.Button]:
     choices = direction_choices(first) if first else []
     model = gr.Dropdown(
         label="Model",
@@ -190,9 +192,10 @@ def _settings(
         filterable=False,
         elem_id="direction",
     )
+    swap = gr.Button(wording.SWAP, size="sm", elem_id="swap")
     with gr.Accordion("Decoding settings", open=False, elem_id="settings"):
         form = _decoding(text, model, direction, first.search if first else SearchConfig())
-    return form, line
+    return form, line, swap
 
 
 def _decoding(

@@ -165,7 +165,7 @@ def _sign(translation: Translation, sign: Sign) -> View:
         value["suggestion"] = {"step": sign.step, "id": sign.token, "text": piece}
         probability = percent(sign.probability or 0.0)
         value["hint"] = wording.FORCE.format(piece=piece, probability=probability)
-    elif sign.source_words:
+    elif hint:
         value["hint"] = hint
     return value
 

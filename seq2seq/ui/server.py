@@ -12,7 +12,7 @@ import gradio as gr
 
 from seq2seq.ui import wording
 from seq2seq.ui.api import connect_api
-from seq2seq.ui.handlers import connect
+from seq2seq.ui.connect import connect
 from seq2seq.ui.layout import build_page
 from seq2seq.ui.panel import ASSETS, static_files
 from seq2seq.ui.results import load_results

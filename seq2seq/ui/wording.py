@@ -73,6 +73,7 @@ __all__ = [
     "NO_MODEL",
     "NO_MODELS",
     "NO_RESULTS",
+    "NO_SWAP",
     "NO_TRACE",
     "NUMBER",
     "OCCLUSION",
@@ -90,6 +91,7 @@ __all__ = [
     "STILL_BUSY",
     "STOPPED",
     "STOPPING",
+    "SWAP",
     "TITLE",
     "TOO_LONG",
     "TOO_SLOW",
@@ -216,6 +218,11 @@ EDIT_DAMAGED = "This change does not fit the translation on the page; please tra
 EDIT_LAST_WORD = "Nothing would be left of the sentence."
 
 SIGNS: dict[str, tuple[str, str, str]] = {
+    "source": (
+        "Another source language?",
+        "The sentence looks like {detail}, not like the language that it is translated from.",
+        "choose another direction or model",
+    ),
     "loop": (
         "Repeats itself",
         "The same words stand there {detail} times in a row: the decoder saw its own words and "
@@ -353,6 +360,8 @@ GLOSSARY = {
     "BLEU": "overlap with a human translation in words and word groups, from 0 to 100",
 }
 
+SWAP = "Swap the languages"
+NO_SWAP = "{model} does not translate the other way."
 INTERFACE_LANGUAGE = "Interface language"
 
 NO_RESULTS = (

@@ -57,9 +57,13 @@ def test_a_sentence_is_translated_and_its_words_coloured(page: Page, artefacts: 
 def test_button_and_example_do_the_same(page: Page) -> None:
     page.locator("#examples").get_by_text(CAT, exact=True).click()
     expect(page.locator("#text textarea")).to_have_value(CAT)
-    page.locator("#go").click()
     expect(page.locator("#document .download")).to_be_enabled(timeout=SLOW)
     assert shown_text(page) == expected().text
+    page.locator("#text textarea").fill("Le chien dort.")
+    page.locator("#go").click()
+    expect(page.locator("#result .source")).to_have_text("Le chien dort. </s>", timeout=SLOW)
+    expect(page.locator("#status .panel")).to_have_class(re.compile("done"), timeout=SLOW)
+    assert shown_text(page) == expected("Le chien dort.").text
 
 
 def test_control_and_enter_translate_too(page: Page) -> None:

@@ -126,3 +126,10 @@ def test_another_language() -> None:
     english = ["I", "do", "not", "know", "at", "all", "why", "he", "left", "yesterday"]
     assert "language" not in kinds(translation(target=english))
     assert "language" not in kinds(translation(target=("Je", "sais")))  # too short to tell
+
+
+def test_a_sentence_in_another_language_than_it_is_said_to_be() -> None:
+    english = ["I", "do", "not", "know", "at", "all", "why", "he", "left"]
+    sign = the(translation(source=english, target=("He", "left")), "source")
+    assert sign.detail == "en"
+    assert "source" not in kinds(translation(source=("I", "know")))

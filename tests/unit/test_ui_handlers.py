@@ -11,11 +11,12 @@ from ui_support import beam_translation, translation
 from seq2seq.catalogue import FOLDER_VARIABLE
 from seq2seq.config import SearchConfig
 from seq2seq.ui import views, wording
+from seq2seq.ui.connect import connect
 from seq2seq.ui.form import AVERAGE, components
-from seq2seq.ui.handlers import Handlers, connect
+from seq2seq.ui.handlers import Handlers
 from seq2seq.ui.layout import build_page, direction_choices, model_line, samples
 from seq2seq.ui.results import Alignment, HeadError, ModelResults
-from seq2seq.ui.service import Request, Service
+from seq2seq.ui.service import Model, Request, Service
 
 SENTENCE = "Le chat voit la maison."
 
@@ -56,6 +57,18 @@ def handlers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Handlers:
     return make_handlers(Service())
 
 
+def merged(updates: Iterator[dict]) -> list[dict]:
+    """The last two, which show the complete translation in two parts, as one."""
+    *before, first, last = updates
+    whole = handlers_done(last)
+    return [*before, first | last] if whole else [*before, first, last]
+
+
+def handlers_done(update: dict) -> bool:
+    """It ends a translation that was complete."""
+    return any(isinstance(v, dict) and v.get("kind") == "done" for v in update.values())
+
+
 def run(
     handlers: Handlers,
     text: Any = SENTENCE,
@@ -77,7 +90,7 @@ def run(
         "top_p": 1.0,
         "seed": 0,
     } | changes
-    return list(handlers.translate(text, *form.values(), layer, head, *views))
+    return merged(handlers.translate(text, *form.values(), layer, head, *views))
 
 
 def test_translation_streams_and_then_fills_every_chart(handlers: Handlers) -> None:
@@ -211,9 +224,9 @@ def test_attention_is_drawn_from_the_document_of_the_request(handlers: Handlers)
 
 def test_choices_left_over_from_another_model_mean_the_average(handlers: Handlers) -> None:
     update = handlers.attention(views.document_view(translation()), 17, None, "words", "input")
-    assert (
-        update[handlers.page.charts.heatmap]["note"] == "average of 2 layers, average of 2 heads."
-    )
+    assert update[handlers.page.charts.heatmap]["note"] == [
+        "average of 2 layers, average of 2 heads."
+    ]
 
 
 def test_tree_is_drawn_from_the_document_of_the_request(handlers: Handlers) -> None:
@@ -309,8 +322,8 @@ def test_directions_are_named_for_people(handlers: Handlers) -> None:
 def change(handlers: Handlers, last: dict, **edit: Any) -> dict:
     """The last update of a change to the translation of an earlier update."""
     document = last[handlers.page.document]
-    *_, update = handlers.what_if(document, edit, None, None, "words", "producing", "near")
-    return update
+    made = handlers.what_if(document, edit, None, None, "words", "producing", "heatmap", "near")
+    return merged(made)[-1]
 
 
 def test_a_change_is_decoded_and_says_what_it_changed(handlers: Handlers) -> None:
@@ -424,3 +437,26 @@ def test_the_best_measured_map(handlers: Handlers) -> None:
     assert update[page.views.reading].value == "input"
     assert "error of this map: 30 %" in update[page.charts.heatmap]["note"][1]
     assert handlers.best(None)[page.status]["text"] == wording.WAITING
+
+
+# --- Swap ---
+
+
+def test_languages_can_be_swapped_where_the_model_can(handlers: Handlers) -> None:
+    page = handlers.page
+    update = handlers.swap("The cat.", "fr-en-transformer", "fr-en")
+    assert update[page.status]["text"] == "fr-en-transformer does not translate the other way."
+    assert page.form.text not in update
+    for odd in (None, 7, "gone"):
+        assert page.form.direction not in handlers.swap("x", odd, "fr-en")
+    name, (source, target) = "both", ("en", "fr")
+    both = Model(name, "", ((source, target), (target, source)), SearchConfig())
+
+    class Two(Service):
+        @property
+        def models(self) -> dict[str, Model]:
+            return {name: both}
+
+    update = replace(handlers, service=Two()).swap("Le chat.", name, "en-fr")
+    assert update[page.form.text] == "Le chat."
+    assert update[page.form.direction] == "fr-en"
