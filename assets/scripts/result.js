@@ -139,7 +139,7 @@
   const signs = (value, edit) => {
     const list = make("ul", "signs");
     value.signs.forEach((sign) => {
-      const item = make("li", `sign ${sign.kind}`);
+      const item = make("li", `sign sign-${sign.kind}`);
       const show = button(sign.title, () => {
         if (sign.words.length) lib.select({ target: sign.words[0] }, true);
         else if (sign.source_words.length) lib.select({ source: sign.source_words[0] }, true);

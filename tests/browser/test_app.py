@@ -270,7 +270,7 @@ def test_charts_have_tables(page: Page) -> None:
     page.locator("#heatmap summary").click()
     table = page.locator("#heatmap table")
     expect(table.locator("tbody tr")).to_have_count(len(document.target.words))
-    expect(table.locator("thead th")).to_have_count(len(document.source.words) + 1)
+    expect(table.locator("thead th")).to_have_count(len(document.source.words) + 2)
 
 
 # --- Step by step -----------------------------------------------------------------------------
