@@ -41,7 +41,7 @@ def _of_wording() -> Iterator[str]:
     for name in wording.__all__:
         value = getattr(wording, name)
         if not callable(value):
-            yield from _strings(value, values_of_choices=name == "PICTURES")
+            yield from _strings(value, values_of_choices=name in ("PICTURES", "COLUMNS"))
 
 
 def _strings(value: Any, *, values_of_choices: bool = False) -> Iterator[str]:

@@ -181,7 +181,7 @@
     parts.note.replaceChildren(...sentences.flatMap((text) => [make("span", "", text), " "]));
     parts.note.hidden = !sentences.length;
     const meta = figure ? figure.layout.meta : {};
-    if (meta.marks === "cells" && !meta.columns) Explorer.lib.setMap(figure);
+    if (meta.attention) Explorer.lib.setMap(figure);
     parts.drawing.show(figure);
     parts.table.show(table);
   };

@@ -58,8 +58,8 @@
   };
 
   // Rows, columns and step of what is selected, in a chart with these properties: `pieces`,
-  // `shift` where rows stand for what was read one step later, and `columns`, the words that
-  // columns stand for where they are not all there.
+  // `shift` where rows stand for what was read one step later, and `columns`, the words or pieces
+  // that columns stand for where they are not all there.
   const selected = ({ pieces = false, shift = 0, columns = null }) => ({
     source: indices("source", now.source, pieces)
       .map((word) => (columns ? columns.indexOf(word) : word))
@@ -100,7 +100,8 @@
     const total = [];
     rows.forEach((row) =>
       row.forEach((weight, column) => {
-        const at = map.pieces ? links.source[column] : column;
+        const unit = map.columns ? map.columns[column] : column;
+        const at = map.pieces ? links.source[unit] : unit;
         total[at] = (total[at] || 0) + weight / rows.length;
       }),
     );

@@ -9,7 +9,12 @@ from typing import Any, Literal
 from seq2seq.occlusion import Occlusion
 from seq2seq.translation import Translation
 from seq2seq.ui import wording
-from seq2seq.ui.figures.heatmap import AttentionView, heatmap_figure, heatmap_table
+from seq2seq.ui.figures.heatmap import (
+    AttentionView,
+    attention_grid,
+    heatmap_figure,
+    heatmap_table,
+)
 from seq2seq.ui.figures.links import links_figure, links_table
 from seq2seq.ui.figures.occlusion import occlusion_figure, occlusion_table
 from seq2seq.ui.figures.overview import overview_figure, overview_table
@@ -95,13 +100,24 @@ def attention_panel(
             overview_figure(translation, unit=unit), overview_table(translation, unit=unit)
         )
         return shown | {"note": wording.HEADS_NOTE}
-    note = [*filter(None, (f"{map_name(translation, view)}.", measured.note(view)))]
+    hidden = _hidden(translation, view)
+    note = [*filter(None, (f"{map_name(translation, view)}.", hidden, measured.note(view)))]
     if picture == "lines":
         shown = _drawn(links_figure(translation, view), links_table(translation, view))
         return shown | {"note": [wording.LINES_NOTE, *note]}
     return _drawn(heatmap_figure(translation, view), heatmap_table(translation, view)) | {
         "note": note
     }
+
+
+def _hidden(translation: Translation, view: AttentionView) -> str:
+    """How much weight lies on columns that are not shown."""
+    if view.special:
+        return ""
+    grid = attention_grid(translation, view)
+    return wording.HIDDEN.format(
+        mean=percent(float(grid.hidden.mean())), most=percent(float(grid.hidden.max()))
+    )
 
 
 def _drawn(figure: Any, table: Table) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def _connect_translation(page: Page, handlers: Handlers) -> None:
 
 def _connect_views(page: Page, handlers: Handlers) -> None:
     chosen, charts = page.views, page.charts
-    maps = [chosen.layer, chosen.head, chosen.unit, chosen.reading, chosen.picture]
+    maps = components(chosen)[:-1]  # all but what concerns the tree
     drawn = [charts.heatmap, charts.attention, page.status]
     gr.on(
         [c.input for c in maps],

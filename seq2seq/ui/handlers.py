@@ -145,8 +145,8 @@ class Handlers:
 
     def pick(self, document: Any, layer: Any, head: Any, *chosen: Any) -> Update:
         """One of the small maps was clicked: show it large."""
-        shown, (unit, reading, _) = self.page.views, chosen
-        return self.attention(document, layer, head, unit, reading, "heatmap") | {
+        shown, (unit, reading, columns, _) = self.page.views, chosen
+        return self.attention(document, layer, head, unit, reading, columns, "heatmap") | {
             shown.layer: gr.Radio(value=layer),
             shown.head: gr.Radio(value=head),
             shown.picture: gr.Radio(value="heatmap"),
@@ -164,8 +164,8 @@ class Handlers:
         layer = AVERAGE if best.layer is None else best.layer
         head = AVERAGE if best.head is None else best.head
         shown = self.page.views
-        unit = chosen[2]
-        return self.attention(document, layer, head, unit, best.reading, "heatmap") | {
+        unit, columns = chosen[2], chosen[4]
+        return self.attention(document, layer, head, unit, best.reading, columns, "heatmap") | {
             shown.layer: gr.Radio(value=layer),
             shown.head: gr.Radio(value=head),
             shown.reading: gr.Radio(value=best.reading),

@@ -41,6 +41,7 @@ class Views:
     head: gr.Radio
     unit: gr.Radio
     reading: gr.Radio
+    columns: gr.Radio
     picture: gr.Radio
     pruned: gr.Radio
 
@@ -265,6 +266,7 @@ def _tabs(
                     "reading",
                     info=wording.HELP_READING,
                 )
+                columns = _radio(wording.SHOWN_COLUMNS, wording.COLUMNS, "all", "columns")
             best = gr.Button(wording.BEST_MAP, size="sm", elem_id="best", min_width=160)
             heatmap = panel(
                 "plot",
@@ -312,7 +314,7 @@ def _tabs(
             tour = panel("tour", elem_id="tour", label=wording.LEARN, value=tour_view(models))
         with gr.Tab("Models", elem_id="tab-models"):
             build_models_tab(results)
-    views = Views(layer, head, unit, reading, picture, pruned)
+    views = Views(layer, head, unit, reading, columns, picture, pruned)
     return views, Charts(heatmap, player, candidates, attention, tree), best, compare, batch, tour
 
 

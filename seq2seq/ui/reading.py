@@ -26,6 +26,7 @@ class Chosen:
     Attributes:
         layer, head: index, :data:`AVERAGE`, or None while nothing was chosen.
         unit, reading: as in :class:`AttentionView`.
+        special: show the columns of special tokens.
         picture: as in :func:`seq2seq.ui.attention_tab.attention_panel`.
         pruned: as in :func:`seq2seq.ui.views.tree_view`.
     """
@@ -34,6 +35,7 @@ class Chosen:
     head: int | None
     unit: Unit
     reading: Reading
+    special: bool
     picture: Picture
     pruned: Pruned
 
@@ -43,6 +45,7 @@ def read_views(
     head: Any = None,
     unit: Any = None,
     reading: Any = None,
+    columns: Any = None,
     picture: Any = None,
     pruned: Any = None,
 ) -> Chosen:
@@ -52,6 +55,7 @@ def read_views(
         head=head if type(head) is int else None,
         unit=one_of(Unit, unit, "words"),
         reading=one_of(Reading, reading, "producing"),
+        special=columns != "plain",
         picture=one_of(Picture, picture, "heatmap"),
         pruned=one_of(Pruned, pruned, "near"),
     )
@@ -120,4 +124,5 @@ def attention_view(translation: Translation, chosen: Chosen) -> AttentionView:
         head=chosen.head if chosen.head in range(heads) else None,
         unit=chosen.unit,
         reading=chosen.reading,
+        special=chosen.special,
     )

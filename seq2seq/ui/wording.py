@@ -22,6 +22,7 @@ __all__ = [
     "BEST_MAP",
     "BUSY",
     "CHAPTERS",
+    "COLUMNS",
     "COMPARE",
     "COMPARE_COUNT",
     "COMPARE_FACTS",
@@ -58,6 +59,7 @@ __all__ = [
     "HELP_STEPS",
     "HELP_TREE",
     "HELP_WHAT_IF",
+    "HIDDEN",
     "HYPOTHESES",
     "INTERFACE_LANGUAGE",
     "INTRODUCTION",
@@ -86,6 +88,7 @@ __all__ = [
     "ROOT",
     "SCORES_CAPTION",
     "SHOWN",
+    "SHOWN_COLUMNS",
     "SIGNS",
     "STEPS",
     "STILL_BUSY",
@@ -362,6 +365,9 @@ GLOSSARY = {
 
 SWAP = "Swap the languages"
 NO_SWAP = "{model} does not translate the other way."
+SHOWN_COLUMNS = "Columns"
+COLUMNS = [("all", "all"), ("without special ones", "plain")]
+HIDDEN = "Hidden on average: {mean} of the weight, at most {most} of a row."
 INTERFACE_LANGUAGE = "Interface language"
 
 NO_RESULTS = (

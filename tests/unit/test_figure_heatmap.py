@@ -150,3 +150,16 @@ def test_unknown_layer_or_head_is_named(view: AttentionView, words: str) -> None
 def test_model_without_attention_is_named() -> None:
     with pytest.raises(ValueError, match="tiny has no attention"):
         heatmap_figure(translation(with_attention=False), AttentionView())
+
+
+@pytest.mark.parametrize("unit", ["words", "pieces"])
+def test_hidden_weight_is_stated_not_shared_out(unit: str) -> None:
+    document = translation()
+    whole = attention_grid(document, AttentionView(unit=unit))
+    grid = attention_grid(document, AttentionView(unit=unit, special=False))
+    assert grid.columns == whole.columns[:-1]
+    assert grid.shown == tuple(range(len(whole.columns) - 1))
+    np.testing.assert_array_equal(grid.weights, whole.weights[:, :-1])
+    np.testing.assert_allclose(grid.hidden, whole.weights[:, -1])
+    np.testing.assert_allclose(grid.weights.sum(axis=1) + grid.hidden, 1, atol=1e-5)
+    assert not whole.hidden.any()

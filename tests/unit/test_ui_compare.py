@@ -57,8 +57,8 @@ def test_every_model_has_a_column_with_its_own_picture(service: Service) -> None
         assert shown.rstrip() == document.text
         assert f"score {document.score:.3f}" in column["facts"]
     maps = [c["chart"]["figure"]["layout"]["meta"] for c in last["columns"]]
-    assert "columns" not in maps[0]
-    assert "columns" in maps[2]  # without attention: what each source word changes
+    assert maps[0]["attention"]
+    assert "attention" not in maps[2]  # it has none: what each source word changes
     json.dumps(last, allow_nan=False)
 
 

@@ -12,6 +12,7 @@ from seq2seq.catalogue import FOLDER_VARIABLE
 from seq2seq.config import SearchConfig
 from seq2seq.ui import views, wording
 from seq2seq.ui.connect import connect
+from seq2seq.ui.figures.table import percent
 from seq2seq.ui.form import AVERAGE, components
 from seq2seq.ui.handlers import Handlers
 from seq2seq.ui.layout import build_page, direction_choices, model_line, samples
@@ -74,7 +75,7 @@ def run(
     text: Any = SENTENCE,
     layer: Any = None,
     head: Any = None,
-    views: tuple = ("words", "producing", "near"),
+    views: tuple = ("words", "producing", "all", "heatmap", "near"),
     **changes: Any,
 ) -> list[dict]:
     form = {
@@ -135,7 +136,7 @@ def test_a_layer_that_was_chosen_stays_chosen(handlers: Handlers) -> None:
 def test_choices_that_make_no_sense_are_as_if_not_chosen(handlers: Handlers) -> None:
     page = handlers.page
     *_, usual = run(handlers)
-    *_, odd = run(handlers, layer={}, head="x", views=(None, ["words"], "x"))
+    *_, odd = run(handlers, layer={}, head="x", views=(None, ["words"], "x", 7, "x"))
     for chart in (page.charts.heatmap, page.charts.attention, page.charts.tree):
         assert odd[chart] == usual[chart]
     update = handlers.attention(odd[page.document], "x", True, 7, {})
@@ -322,7 +323,9 @@ def test_directions_are_named_for_people(handlers: Handlers) -> None:
 def change(handlers: Handlers, last: dict, **edit: Any) -> dict:
     """The last update of a change to the translation of an earlier update."""
     document = last[handlers.page.document]
-    made = handlers.what_if(document, edit, None, None, "words", "producing", "heatmap", "near")
+    made = handlers.what_if(
+        document, edit, None, None, "words", "producing", "all", "heatmap", "near"
+    )
     return merged(made)[-1]
 
 
@@ -374,7 +377,9 @@ def test_changes_that_make_no_sense_leave_the_page_as_it_is(handlers: Handlers) 
 def test_a_document_is_shown_again_as_it_was(handlers: Handlers) -> None:
     page = handlers.page
     *_, first = run(handlers)
-    update = handlers.show(first[page.document], None, None, "words", "producing", "near")
+    update = handlers.show(
+        first[page.document], None, None, "words", "producing", "all", "heatmap", "near"
+    )
     assert page.document not in update
     for part in (page.result, page.charts.player, page.charts.candidates, page.charts.tree):
         assert update[part] == first[part]
@@ -390,10 +395,10 @@ def test_every_picture_is_drawn_from_the_document(handlers: Handlers) -> None:
     *_, last = run(handlers)
     document = last[page.document]
     for picture, marks in (("heatmap", "cells"), ("lines", "ends"), ("heads", "heads")):
-        update = handlers.attention(document, None, None, "words", "producing", picture)
+        update = handlers.attention(document, None, None, "words", "producing", "all", picture)
         meta = update[page.charts.heatmap]["figure"]["layout"]["meta"]
         assert meta["marks"] == marks
-    update = handlers.attention(document, None, None, "words", "producing", "occlusion")
+    update = handlers.attention(document, None, None, "words", "producing", "all", "occlusion")
     shown = update[page.charts.heatmap]["figure"]
     words = len(views.read_document(document).source.words) - 1
     assert shown["layout"]["meta"]["columns"] == list(range(words))
@@ -415,7 +420,7 @@ def test_documents_of_models_that_are_not_here_cannot_be_asked(handlers: Handler
 def test_a_small_map_is_shown_large(handlers: Handlers) -> None:
     page = handlers.page
     *_, last = run(handlers)
-    update = handlers.pick(last[page.document], 1, 0, "words", "producing", "heads")
+    update = handlers.pick(last[page.document], 1, 0, "words", "producing", "all", "heads")
     assert update[page.charts.heatmap]["note"][0] == "layer 2, head 1."
     assert (update[page.views.layer].value, update[page.views.head].value) == (1, 0)
     assert update[page.views.picture].value == "heatmap"
@@ -425,13 +430,13 @@ def test_the_best_measured_map(handlers: Handlers) -> None:
     page = handlers.page
     *_, last = run(handlers)
     document = last[page.document]
-    update = handlers.best(document, None, None, "words", "producing", "lines")
+    update = handlers.best(document, None, None, "words", "producing", "all", "lines")
     assert update == {page.status: {"kind": "idle", "text": wording.NOT_MEASURED}}
     best = HeadError(1, None, "input", 0.3, 1.0)
     alignment = Alignment("gold", ("fr", "en"), 147, best=best, heads=(best,))
     results = [ModelResults("fr-en-transformer", "", 1, (), (), (alignment,))]
     update = replace(handlers, results=results).best(
-        document, None, None, "words", "producing", "lines"
+        document, None, None, "words", "producing", "all", "lines"
     )
     assert (update[page.views.layer].value, update[page.views.head].value) == (1, AVERAGE)
     assert update[page.views.reading].value == "input"
@@ -460,3 +465,19 @@ def test_languages_can_be_swapped_where_the_model_can(handlers: Handlers) -> Non
     update = replace(handlers, service=Two()).swap("Le chat.", name, "en-fr")
     assert update[page.form.text] == "Le chat."
     assert update[page.form.direction] == "fr-en"
+
+
+def test_hidden_columns_are_stated_and_nothing_makes_up_for_them(handlers: Handlers) -> None:
+    page = handlers.page
+    *_, last = run(handlers)
+    document = last[page.document]
+    update = handlers.attention(document, None, None, "words", "producing", "plain", "heatmap")
+    shown = update[page.charts.heatmap]
+    attention = views.read_document(document)
+    whole = handlers.attention(document)[page.charts.heatmap]["figure"]["data"][0]["z"]
+    assert shown["figure"]["data"][0]["z"] == [row[:-1] for row in whole]
+    assert shown["figure"]["layout"]["meta"]["columns"] == list(
+        range(len(attention.source.words) - 1)
+    )
+    most = max(row[-1] for row in whole)
+    assert f"at most {percent(most)} of a row" in shown["note"][1]

@@ -50,12 +50,15 @@ class AttentionView:
         reading: ``producing``: a row shows where the decoder looked while it produced that
             token; ``input``: where it looked when that token was its input, one step later
             (Chen 2020), which often aligns better in deep decoders.
+        special: show the columns of special tokens, such as the end of the sentence. Without them
+            rows add up to less than 1: nothing is made up for.
     """
 
     layer: int | None = None
     head: int | None = None
     unit: Unit = "words"
     reading: Reading = "producing"
+    special: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +68,16 @@ class AttentionGrid:
     Attributes:
         rows: target labels from top to bottom.
         columns: source labels from left to right.
-        weights: (rows, columns); each row sums to 1.
+        weights: (rows, columns); each row sums to 1 minus what is hidden.
+        shown: index of the source word, or piece, of every column.
+        hidden: weight of each row on the columns that are not shown.
     """
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     weights: np.ndarray
+    shown: tuple[int, ...]
+    hidden: np.ndarray
 
 
 def attention_grid(translation: Translation, view: AttentionView) -> AttentionGrid:
@@ -89,9 +96,19 @@ def attention_grid(translation: Translation, view: AttentionView) -> AttentionGr
         weights = AttentionMap.merge_words(weights, source=source, target=target)
         rows = tuple(word.text for word in target.words)
         columns = tuple(word.text for word in source.words)
+        special = [word.special for word in source.words]
     else:
         rows, columns = piece_labels(target), piece_labels(source)
-    return AttentionGrid(rows=rows, columns=columns, weights=weights)
+        special = [source.words[piece.word].special for piece in source.pieces]
+    shown = [index for index, odd in enumerate(special) if view.special or not odd]
+    hidden = np.delete(weights, shown, axis=1).sum(axis=1)
+    return AttentionGrid(
+        rows=rows,
+        columns=tuple(columns[index] for index in shown),
+        weights=weights[:, shown],
+        shown=tuple(shown),
+        hidden=hidden,
+    )
 
 
 def entropies(weights: np.ndarray) -> np.ndarray:
@@ -119,6 +136,8 @@ def heatmap_figure(translation: Translation, view: AttentionView) -> go.Figure:
             "marks": "cells",
             "pieces": view.unit == "pieces",
             "shift": int(view.reading == "input"),
+            "columns": list(grid.shown),
+            "attention": True,
         },
         margin={"l": 16, "r": 8, "t": 24, "b": 12},
         xaxis=index_axis(

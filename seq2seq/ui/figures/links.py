@@ -65,6 +65,7 @@ def links_figure(translation: Translation, view: AttentionView) -> go.Figure:
             "marks": "ends",
             "pieces": view.unit == "pieces",
             "shift": int(view.reading == "input"),
+            "columns": list(grid.shown),
         },
         margin={"l": 8, "r": 8, "t": 34, "b": 8},
         hovermode="closest",
