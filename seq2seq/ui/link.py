@@ -13,6 +13,16 @@ from seq2seq.ui.settings import SETTINGS, SettingError
 
 __all__ = ["form_updates", "link_of"]
 
+# Settings of drawing at random (True) and of searching (False); the others concern both.
+_DRAWN = {
+    "beam": False,
+    "length_penalty": False,
+    "temperature": True,
+    "top_k": True,
+    "top_p": True,
+    "seed": True,
+}
+
 
 def form_updates(form: Form, link: Any, models: dict[str, Model]) -> dict[Any, Any]:
     """New values of the form for what a link holds; whatever makes no sense is left out.
@@ -41,9 +51,7 @@ def form_updates(form: Form, link: Any, models: dict[str, Model]) -> dict[Any, A
         updates[form.sample] = True
     for name in SETTINGS:
         number = _number(name, link.get(name))
-        shown = name in ("n_best", "max_length") or (
-            name in ("beam", "length_penalty")
-        ) is not sampled  # fmt: skip
+        shown = {True: sampled, False: not sampled, None: True}[_DRAWN.get(name)]
         if number is not None:
             updates[getattr(form, name)] = gr.update(value=number, visible=shown)
         elif sampled:

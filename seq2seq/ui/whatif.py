@@ -98,7 +98,7 @@ def branch_view(before: Translation, after: Translation, edit: Edit) -> dict[str
         "parent": edit.parent,
         "label": _label(before, edit),
         "text": after.text,
-        "stretches": [{"kind": s.kind, "text": visible_text(s.text)} for s in change.stretches],
+        "stretches": [{"kind": s.kind, "text": _visible(s.text)} for s in change.stretches],
         "own": _own(before, after, edit),
         "score": f"{change.score:+.3f}",
         "log_probability": f"{change.log_probability:+.3f}",
@@ -112,7 +112,7 @@ def root_view(translation: Translation) -> dict[str, Any]:
     return {"branch": "", "text": translation.text, "label": wording.ROOT}
 
 
-def visible_text(text: str) -> str:
+def _visible(text: str) -> str:
     """Spaces stay spaces; what cannot be seen becomes visible."""
     return " ".join(visible(part) if part else "" for part in text.split(" "))
 
@@ -139,7 +139,7 @@ def _replaced(before: Translation, edit: Edit) -> str:
 
 
 def _label(before: Translation, edit: Edit) -> str:
-    new = visible_text(edit.text.strip())
+    new = _visible(edit.text.strip())
     if edit.kind == "word":
         old = visible(before.source.words[edit.index].text)
         template = wording.EDIT_REPLACED if new else wording.EDIT_DELETED
