@@ -77,6 +77,7 @@
     return `${location.origin}${location.pathname}${location.search}#${words}`;
   };
 
+  const MOST_EDITS = 20; // each is a translation of its own
   const KINDS = ["token", "text", "word"];
   const isEdit = (edit) =>
     edit && KINDS.includes(edit.kind) && Number.isInteger(edit.index) &&
@@ -97,7 +98,7 @@
     } catch {
       // a damaged list of changes asks for none
     }
-    wanted = { revision: words.revision, edits: Array.isArray(edits) ? edits.filter(isEdit) : [] };
+    wanted = { revision: words.revision, edits: Array.isArray(edits) ? edits.filter(isEdit).slice(0, MOST_EDITS) : [] };
     return words;
   };
 

@@ -22,17 +22,27 @@
 
   // --- One text -----------------------------------------------------------------------------
 
-  const asPattern = (template) => {
-    const names = [];
-    const source = template
-      .split(/(\{\w+\})/)
-      .map((part) => {
-        if (!/^\{\w+\}$/.test(part)) return part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-        names.push(part);
-        return "(.+?)";
-      })
-      .join("");
-    return { pattern: new RegExp(`^${source}$`, "s"), names };
+  // A template as its fixed parts and the names of the fields between them.
+  const asParts = (template) => ({
+    fixed: template.split(/\{\w+\}/),
+    names: template.match(/\{\w+\}/g),
+  });
+
+  // What stands in the fields, or null. Each ends where the next fixed part first occurs: unlike a
+  // regular expression this takes no longer for a text that almost fits.
+  const fieldsOf = (text, fixed) => {
+    if (!text.startsWith(fixed[0])) return null;
+    const values = [];
+    let place = fixed[0].length;
+    for (let index = 1; index < fixed.length; index++) {
+      const part = fixed[index];
+      const last = index === fixed.length - 1;
+      const at = last ? (text.endsWith(part) ? text.length - part.length : -1) : text.indexOf(part, place + 1);
+      if (at <= place) return null;
+      values.push(text.slice(place, at));
+      place = at + part.length;
+    }
+    return values;
   };
 
   const load = (table) => {
@@ -40,7 +50,7 @@
     templates = Object.entries(table)
       .filter(([english]) => /\{\w+\}/.test(english))
       .sort(([a], [b]) => b.length - a.length)
-      .map(([english, other]) => ({ ...asPattern(english), other }));
+      .map(([english, other]) => ({ ...asParts(english), other }));
   };
 
   const translated = (text) => {
@@ -48,11 +58,11 @@
     const core = text.trim();
     if (words.has(core)) return text.replace(core, () => words.get(core));
     if (words.has(text)) return words.get(text);
-    for (const { pattern, names, other } of templates) {
-      const found = core.match(pattern);
-      if (!found) continue;
+    for (const { fixed, names, other } of templates) {
+      const values = fieldsOf(core, fixed);
+      if (!values) continue;
       const filled = names.reduce((sum, name, index) => {
-        const value = words.get(found[index + 1]) || found[index + 1];
+        const value = words.get(values[index]) || values[index];
         return sum.replace(name, () => value);
       }, other);
       return text.replace(core, () => filled);

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from seq2seq.diagnosis import diagnose
+from seq2seq.text.surrogates import whole_characters
 from seq2seq.translation import Translation
 from seq2seq.ui import wording
 from seq2seq.ui.batch import MAX_LINES, Line, translate_lines
@@ -146,7 +147,8 @@ class Endpoints:
     ) -> Request:
         for value in (text, model, direction, prefix):
             if not isinstance(value, str):
-                raise RequestError(wording.NOT_TEXT.format(value=str(value)[:40]))
+                raise RequestError(wording.NOT_TEXT.format(value=ascii(value)[:40]))
+        text, model, direction, prefix = map(whole_characters, (text, model, direction, prefix))
         models = self.service.models
         name = model or next(iter(models), "")
         if not direction and name in models:
@@ -166,7 +168,7 @@ def _lines(texts: Any) -> list[Line]:
         raise RequestError(wording.BATCH_EMPTY)
     if len(texts) > MAX_LINES:
         raise RequestError(wording.BATCH_TOO_LONG.format(count=len(texts), limit=MAX_LINES))
-    return [Line(number, text) for number, text in enumerate(texts, start=1)]
+    return [Line(number, whole_characters(text)) for number, text in enumerate(texts, start=1)]
 
 
 def _short(translation: Translation) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from seq2seq.diagnosis import diagnose
 from seq2seq.evaluation.metrics import score
+from seq2seq.text.surrogates import whole_characters
 from seq2seq.translation import Translation
 from seq2seq.ui import wording
 from seq2seq.ui.figures.table import percent
@@ -52,7 +53,7 @@ def read_lines(text: str, *, name: str = "") -> list[Line]:
     Raises:
         RequestError: nothing to translate, too many lines, or a damaged table.
     """
-    text = text.removeprefix("\ufeff")
+    text = whole_characters(text).removeprefix("\ufeff")
     if name.lower().endswith(".csv"):
         try:
             table = list(csv.reader(io.StringIO(text, newline=""), strict=True))

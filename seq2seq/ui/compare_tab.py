@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from seq2seq.path import best_path, token_text
+from seq2seq.text.surrogates import whole_characters
 from seq2seq.translation import Translation
 from seq2seq.translator import TranslatorError
 from seq2seq.ui import wording
@@ -100,7 +101,8 @@ def compare(
         request: reads the form; its model is replaced by each of ``names``.
         names: of the models, as the page sent them.
     """
-    chosen = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    given = names if isinstance(names, list) else []
+    chosen = [whole_characters(name) for name in given if isinstance(name, str)]
     try:
         asked = request()
         if not 2 <= len(chosen) <= MOST_MODELS:

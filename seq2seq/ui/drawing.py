@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from seq2seq.text.surrogates import whole_characters
 from seq2seq.translation import Translation
 from seq2seq.ui import views, wording
 from seq2seq.ui.attention_tab import Measured, attention_panel, needs_occlusion
@@ -26,7 +27,7 @@ Update = dict[Any, Any]
 
 def status(kind: str, text: str) -> dict[str, str]:
     """Value of the line that says what is going on."""
-    return {"kind": kind, "text": text}
+    return {"kind": kind, "text": whole_characters(text)}
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,10 @@ class Handlers:
             update = self.drawing.at_once(translation, read_views(*chosen))
         except (TranslationError, RequestError, TranslatorError) as error:
             return {self.page.status: status("error", str(error))}
+        except Exception:
+            # It passed every check, and still something in it cannot be drawn.
+            _log.exception("a document from a file could not be drawn")
+            return {self.page.status: status("error", wording.DAMAGED)}
         return update | {self.page.status: status("done", wording.OPENED)}
 
     def export(self, document: Any, *chosen: Any) -> Any:
@@ -128,8 +132,10 @@ class Handlers:
 
     def open_chapter(self, chapter: Any) -> Update:
         """Fill the form with the sentence of a chapter, and choose its picture."""
-        update = self.open_link(chapter.get("link") if isinstance(chapter, dict) else None)
-        picture = one_of(Picture, chapter.get("picture"), "") if update else ""
+        if not isinstance(chapter, dict):
+            return {self.page.form.text: gr.update()}
+        update = self.open_link(chapter.get("link"))
+        picture = one_of(Picture, chapter.get("picture"), "")
         return update | ({self.page.views.picture: picture} if picture else {})
 
     def attention(self, document: Any, *chosen: Any) -> Update:
@@ -238,9 +244,10 @@ class Handlers:
             **{component: gr.update(visible=on) for component in drawing},
         }
 
-    def example(self, sample: list[str]) -> str:
+    def example(self, sample: Any) -> Any:
         """Put an example into the text box."""
-        return sample[0]
+        known = isinstance(sample, list) and sample and isinstance(sample[0], str)
+        return sample[0] if known else gr.update()
 
     # --- Parts --------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from seq2seq.text.surrogates import whole_characters
 from seq2seq.ui.form import Form
 from seq2seq.ui.layout import direction_choices, model_line, samples
 from seq2seq.ui.service import MAX_SENT, Model
@@ -37,7 +38,7 @@ def form_updates(form: Form, link: Any, models: dict[str, Model]) -> dict[Any, A
     updates: dict[Any, Any] = {}
     text = link.get("text")
     if isinstance(text, str):
-        updates[form.text] = text[:MAX_SENT]
+        updates[form.text] = whole_characters(text[:MAX_SENT])
     model = models.get(str(link.get("model")))
     if model is not None:
         choices = direction_choices(model)

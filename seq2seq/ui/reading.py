@@ -8,6 +8,7 @@ from typing import Any, get_args
 import gradio as gr
 
 from seq2seq.config import SamplingConfig
+from seq2seq.text.surrogates import whole_characters
 from seq2seq.translation import Translation
 from seq2seq.ui.attention_tab import Picture
 from seq2seq.ui.figures.heatmap import AttentionView, Reading, Unit
@@ -78,7 +79,7 @@ def read_request(*values: Any) -> Request:
         return SETTINGS[name].read(form[name])
 
     def text(name: str) -> str:
-        return form[name] if isinstance(form[name], str) else ""
+        return whole_characters(form[name]) if isinstance(form[name], str) else ""
 
     sampling = None
     if form["sample"] is True:

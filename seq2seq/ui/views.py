@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from seq2seq.text.surrogates import whole_characters
 from seq2seq.translation import Translation, TranslationError
 from seq2seq.ui import wording
 from seq2seq.ui.figures.attention_step import attention_step_figures, attention_step_tables
 from seq2seq.ui.figures.candidates import candidates_figures, candidates_tables
 from seq2seq.ui.figures.heatmap import AttentionView
 from seq2seq.ui.figures.tree import MAX_COLUMNS, Pruned, beam_tree, tree_figure, tree_table
+from seq2seq.ui.plausible import check_plausible
 from seq2seq.ui.steps import MAX_STEPS
 
 __all__ = [
@@ -62,9 +64,13 @@ def read_document(value: object) -> Translation:
     if not isinstance(text, str):
         raise TranslationError(wording.DAMAGED)
     try:
-        return Translation.from_dict(json.loads(text))
+        if "\\ud" in text.lower():  # only here can halves of characters hide
+            text = whole_characters(json.dumps(json.loads(text), ensure_ascii=False))
+        document = Translation.from_dict(json.loads(text))
+        check_plausible(document)
     except (ValueError, RecursionError) as error:  # JSON errors are ValueErrors
         raise TranslationError(wording.DAMAGED) from error
+    return document
 
 
 # --- Charts -----------------------------------------------------------------------------------

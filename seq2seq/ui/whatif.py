@@ -9,6 +9,7 @@ import numpy as np
 
 from seq2seq.difference import difference
 from seq2seq.path import best_path, token_text
+from seq2seq.text.surrogates import whole_characters
 from seq2seq.translation import Translation
 from seq2seq.ui import wording
 from seq2seq.ui.figures.style import visible
@@ -51,7 +52,7 @@ def read_edit(value: object) -> Edit:
         index, token = value.get("index"), value.get("token", 0)
         texts = [value.get(key, "") for key in ("text", "branch", "parent")]
         if type(index) is int and type(token) is int and all(isinstance(t, str) for t in texts):
-            return Edit(value["kind"], index, token, *texts)
+            return Edit(value["kind"], index, token, *map(whole_characters, texts))
     raise RequestError(wording.EDIT_DAMAGED)
 
 

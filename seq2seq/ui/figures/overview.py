@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from seq2seq.translation import AttentionMap, Translation
 from seq2seq.ui.figures.heatmap import Unit
-from seq2seq.ui.figures.style import LIGHT_SCALE, new_figure
+from seq2seq.ui.figures.style import LIGHT_SCALE, label, new_figure
 from seq2seq.ui.figures.table import Table
 
 __all__ = ["MOST_CELLS", "overview_figure", "overview_maps", "overview_table"]
@@ -68,7 +68,7 @@ def overview_figure(translation: Translation, *, unit: Unit = "words") -> go.Fig
             "side": "top",
             "range": [0, heads],
             "tickvals": [head + 0.5 for head in range(heads)],
-            "ticktext": list(attention.heads),
+            "ticktext": [label(name) for name in attention.heads],
             "tickangle": 0,
             "showgrid": False,
             "zeroline": False,
@@ -77,7 +77,7 @@ def overview_figure(translation: Translation, *, unit: Unit = "words") -> go.Fig
         yaxis={
             "range": [layers, 0],
             "tickvals": [layer + 0.5 for layer in range(layers)],
-            "ticktext": list(attention.layers),
+            "ticktext": [label(name) for name in attention.layers],
             "showgrid": False,
             "zeroline": False,
             "fixedrange": True,
@@ -95,9 +95,9 @@ def overview_figure(translation: Translation, *, unit: Unit = "words") -> go.Fig
                     y0=layer + 0.06 + 0.44 / rows,
                     dy=0.88 / rows,
                     coloraxis="coloraxis",
-                    hovertemplate=(
-                        f"{attention.layers[layer]}, {attention.heads[head]}<extra></extra>"
-                    ),
+                    name=label(f"{attention.layers[layer]}, {attention.heads[head]}", longest=60),
+                    hoverinfo="name",
+                    hoverlabel={"namelength": -1},
                 )
             )
     return figure
