@@ -59,7 +59,7 @@ def connect(
         js=_LINK,
         **EVENT,
     ).then(None, None, None, js=_FOLLOW, **EVENT)
-    page.tour.select(
+    page.tabs.tour.select(
         handlers.open_chapter,
         [page.form.text],
         [*components(page.form), page.model_line, page.examples, page.views.picture],
@@ -69,8 +69,8 @@ def connect(
     _connect_translation(page, handlers)
     _connect_views(page, handlers)
     _connect_form(page, handlers)
-    connect_compare(page.compare, page.form, service, results)
-    connect_batch(page.batch, page.form, service)
+    connect_compare(page.tabs.compare, page.form, service, results)
+    connect_batch(page.tabs.batch, page.form, service)
 
 
 def _connect_translation(page: Page, handlers: Handlers) -> None:
@@ -147,7 +147,7 @@ def _connect_views(page: Page, handlers: Handlers) -> None:
         trigger_mode="always_last",
         **EVENT,
     )
-    page.best.click(
+    page.tabs.best.click(
         handlers.best,
         [page.document, *maps],
         [*drawn, chosen.layer, chosen.head, chosen.reading, chosen.picture],

@@ -11,21 +11,15 @@ import gradio as gr
 
 from seq2seq.config import SearchConfig
 from seq2seq.ui import wording
-from seq2seq.ui.batch_tab import BatchTab, build_batch_tab
-from seq2seq.ui.compare_tab import CompareTab, build_compare_tab
 from seq2seq.ui.form import Form
-from seq2seq.ui.glossary import explained
-from seq2seq.ui.models_tab import build_models_tab
 from seq2seq.ui.panel import ASSETS, address, panel, wordings
 from seq2seq.ui.results import ModelResults
 from seq2seq.ui.service import MAX_CHARACTERS, Model
 from seq2seq.ui.settings import SETTINGS
-from seq2seq.ui.tour import tour_view
+from seq2seq.ui.tabs import Charts, Tabs, Views, build_tabs
 
 __all__ = [
-    "Charts",
     "Page",
-    "Views",
     "build_page",
     "direction_choices",
     "model_line",
@@ -34,36 +28,11 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Views:
-    """How the charts are read."""
-
-    layer: gr.Radio
-    head: gr.Radio
-    unit: gr.Radio
-    reading: gr.Radio
-    columns: gr.Radio
-    picture: gr.Radio
-    pruned: gr.Radio
-
-
-@dataclass(frozen=True)
-class Charts:
-    """The panels below the translation."""
-
-    heatmap: gr.HTML
-    player: gr.HTML
-    candidates: gr.HTML
-    attention: gr.HTML
-    tree: gr.HTML
-
-
-@dataclass(frozen=True)
 class Page:
     """All components that take part in an event."""
 
     form: Form
-    views: Views
-    charts: Charts
+    tabs: Tabs
     go: gr.Button
     stop: gr.Button
     examples: gr.Dataset
@@ -71,12 +40,18 @@ class Page:
     status: gr.HTML
     result: gr.HTML
     document: gr.HTML
-    best: gr.Button
-    compare: CompareTab
-    batch: BatchTab
     export: gr.HTML
-    tour: gr.HTML
     swap: gr.Button
+
+    @property
+    def views(self) -> Views:
+        """How the charts are read."""
+        return self.tabs.views
+
+    @property
+    def charts(self) -> Charts:
+        """The panels below the translation."""
+        return self.tabs.charts
 
 
 def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -> Page:
@@ -120,11 +95,10 @@ def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -
                 samples_per_page=10,
                 type="values",
             )
-    views, charts, best, compare, batch, tour = _tabs(results, list(models.values()))
+    tabs = build_tabs(results, list(models.values()))
     return Page(
         form=form,
-        views=views,
-        charts=charts,
+        tabs=tabs,
         go=go,
         stop=stop,
         examples=examples,
@@ -132,11 +106,7 @@ def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -
         status=status,
         result=result,
         document=document,
-        best=best,
-        compare=compare,
-        batch=batch,
         export=export,
-        tour=tour,
         swap=swap,
     )
 
@@ -239,97 +209,3 @@ def _decoding(
             elem_id="seed",
         ),
     )
-
-
-def _tabs(
-    results: Sequence[ModelResults], models: Sequence[Model]
-) -> tuple[Views, Charts, gr.Button, CompareTab, BatchTab, gr.HTML]:
-    with gr.Tabs(elem_id="charts"):
-        with gr.Tab(wording.ATTENTION, elem_id="tab-attention"):
-            _help(wording.HELP_ATTENTION)
-            picture = _radio("Picture", wording.PICTURES, "heatmap", "picture")
-            with gr.Row(elem_classes="controls"):
-                # Filled and shown by the first translation, which knows the model's layers.
-                layer = gr.Radio([], label="Layer", visible=False, elem_id="layer", min_width=160)
-                head = gr.Radio([], label="Head", visible=False, elem_id="head", min_width=160)
-                unit = _radio(
-                    "Rows and columns",
-                    [("words", "words"), ("pieces", "pieces")],
-                    "words",
-                    "unit",
-                    info=wording.HELP_PIECES,
-                )
-                reading = _radio(
-                    "Attention of a token",
-                    [("while it is produced", "producing"), ("when it is input", "input")],
-                    "producing",
-                    "reading",
-                    info=wording.HELP_READING,
-                )
-                columns = _radio(wording.SHOWN_COLUMNS, wording.COLUMNS, "all", "columns")
-            best = gr.Button(wording.BEST_MAP, size="sm", elem_id="best", min_width=160)
-            heatmap = panel(
-                "plot",
-                elem_id="heatmap",
-                label="Attention heatmap",
-                placeholder=wording.WAITING,
-            )
-        with gr.Tab(wording.STEPS, elem_id="tab-steps"):
-            _help(wording.HELP_STEPS)
-            player = panel(
-                "player",
-                elem_id="player",
-                label="Steps of the decoder",
-                placeholder=wording.WAITING,
-            )
-            with gr.Row(elem_classes="pair"):
-                with gr.Column(min_width=240):
-                    candidates = panel("frames", elem_id="candidates", label="Candidates")
-                with gr.Column(min_width=240):
-                    attention = panel("frames", elem_id="attention-step", label="Attention")
-        with gr.Tab(wording.TREE, elem_id="tab-tree"):
-            _help(wording.HELP_TREE)
-            with gr.Row(elem_classes="controls"):
-                pruned = _radio(
-                    "Pruned candidates",
-                    [("nearest 5 per step", "near"), ("all", "all"), ("none", "none")],
-                    "near",
-                    "pruned",
-                )
-            tree = panel("plot", elem_id="tree", label="Beam tree", placeholder=wording.WAITING)
-        with gr.Tab("What if", elem_id="tab-what-if"):
-            _help(wording.HELP_WHAT_IF)
-            panel(
-                "branches",
-                elem_id="branches",
-                label="What was tried",
-                placeholder=wording.WAITING,
-            )
-        with gr.Tab("Compare", elem_id="tab-compare"):
-            _help(wording.HELP_COMPARE)
-            compare = build_compare_tab(models)
-        with gr.Tab("Batch", elem_id="tab-batch"):
-            batch = build_batch_tab()
-        with gr.Tab(wording.LEARN, elem_id="tab-learn"):
-            tour = panel("tour", elem_id="tour", label=wording.LEARN, value=tour_view(models))
-        with gr.Tab("Models", elem_id="tab-models"):
-            build_models_tab(results)
-    views = Views(layer, head, unit, reading, columns, picture, pruned)
-    return views, Charts(heatmap, player, candidates, attention, tree), best, compare, batch, tour
-
-
-def _radio(
-    label: str,
-    choices: list[tuple[str, str]],
-    value: str,
-    elem_id: str,
-    *,
-    info: str | None = None,
-) -> gr.Radio:
-    return gr.Radio(
-        label=label, choices=choices, value=value, elem_id=elem_id, info=info, min_width=160
-    )
-
-
-def _help(text: str) -> None:
-    gr.HTML(explained(text), elem_classes="help")
