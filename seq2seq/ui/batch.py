@@ -11,6 +11,7 @@ from typing import Any
 
 from seq2seq.diagnosis import diagnose
 from seq2seq.evaluation.metrics import score
+from seq2seq.request import TextTooLongError
 from seq2seq.text.surrogates import whole_characters
 from seq2seq.translation import Translation
 from seq2seq.ui import wording
@@ -92,10 +93,7 @@ def translate_lines(
     yield _view(rows, len(lines), 0.0)
     for first in range(0, len(lines), _PART):
         part = lines[first : first + _PART]
-        fitting = [line for line in part if len(line.source) <= MAX_CHARACTERS]
-        found = iter(service.translate_all(request, [line.source for line in fitting]))
-        for line in part:
-            rows.append(_row(line, next(found)) if line in fitting else _refused(line))
+        rows += _part(service, request, part)
         spent = time.monotonic() - started
         yield _view(rows, len(lines), spent)
         if spent > seconds and len(rows) < len(lines):
@@ -104,6 +102,32 @@ def translate_lines(
             return
     view = _view(rows, len(lines), time.monotonic() - started)
     yield {**view, "scores": _scores(rows, request.direction.partition("-")[2])}
+
+
+def _part(service: Service, request: Request, lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """Rows of some lines; one that the model cannot take does not hold up the others."""
+    waiting = [line for line in lines if len(line.source) <= MAX_CHARACTERS]
+    refused = {
+        line.number: wording.TOO_LONG.format(
+            count=f"{len(line.source):,}", limit=MAX_CHARACTERS
+        ).partition(".")[0] + "."
+        for line in lines if line not in waiting
+    }  # fmt: skip
+    found: list[Translation] = []
+    while waiting:
+        try:
+            found = service.translate_all(request, [line.source for line in waiting])
+            break
+        except TextTooLongError as error:
+            refused[waiting[error.index].number] = f"{str(error)[:1].upper()}{str(error)[1:]}."
+            del waiting[error.index]
+    done = dict(zip((line.number for line in waiting), found, strict=False))
+    return [
+        _row(line, done[line.number])
+        if line.number in done
+        else _refused(line, refused[line.number])
+        for line in lines
+    ]
 
 
 def _row(line: Line, translation: Translation) -> dict[str, Any]:
@@ -120,8 +144,7 @@ def _row(line: Line, translation: Translation) -> dict[str, Any]:
     }
 
 
-def _refused(line: Line) -> dict[str, Any]:
-    message = wording.TOO_LONG.format(count=f"{len(line.source):,}", limit=MAX_CHARACTERS)
+def _refused(line: Line, message: str) -> dict[str, Any]:
     return {
         "number": line.number,
         "source": line.source[:MAX_CHARACTERS],
@@ -130,7 +153,7 @@ def _refused(line: Line) -> dict[str, Any]:
         "score": None,
         "least": "",
         "signs": [],
-        "message": message.partition(".")[0] + ".",
+        "message": message,
     }
 
 

@@ -88,9 +88,9 @@ class Handlers:
         """
         try:
             translation = views.read_document(document)
-        except TranslationError as error:
+            update = self.drawing.at_once(translation, read_views(*chosen))
+        except (TranslationError, RequestError, TranslatorError) as error:
             return {self.page.status: status("error", str(error))}
-        update = self.drawing.at_once(translation, read_views(*chosen))
         del update[self.page.document]  # the page has it
         return update | {self.page.status: status("done", wording.SHOWN)}
 
@@ -151,6 +151,8 @@ class Handlers:
 
     def pick(self, document: Any, layer: Any, head: Any, *chosen: Any) -> Update:
         """One of the small maps was clicked: show it large."""
+        if type(layer) is not int or type(head) is not int or not 0 <= max(layer, head) < 1000:
+            return {self.page.status: status("idle", wording.WAITING)}
         shown, (unit, reading, columns, _) = self.page.views, chosen
         return self.attention(document, layer, head, unit, reading, columns, "heatmap") | {
             shown.layer: gr.Radio(value=layer),

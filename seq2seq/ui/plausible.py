@@ -13,7 +13,7 @@ from seq2seq.translation import AttentionMap, Translation, TranslationError
 __all__ = ["check_plausible"]
 
 _PIECES = 2048
-_MAPS = 1024
+_MAPS = 512
 _IDS = 2.0**31
 _MOST = 1e9  # of scores and seconds: far beyond what a search gives, and safe to count with
 _SLACK = 1e-3
@@ -23,6 +23,8 @@ _Range = tuple[str, float, float, float]
 
 def check_plausible(document: Translation) -> None:
     """Raises :class:`TranslationError` with the first number that cannot be."""
+    if not document.complete:
+        raise TranslationError("the translation is unfinished")
     for name, encoding in (("source", document.source), ("target", document.target)):
         if max(len(encoding.pieces), len(encoding.words)) > _PIECES:
             raise TranslationError(f"{name}: more than {_PIECES} pieces or words")

@@ -116,6 +116,16 @@ def test_a_line_that_is_too_long_does_not_hold_up_the_others(service: Service) -
     ).text  # fmt: skip
 
 
+def test_nor_does_one_of_too_many_pieces(service: Service) -> None:
+    odd = "".join(chr(0x1F300 + n) for n in range(100))  # four bytes, and so four pieces, each
+    lines = [Line(1, "Le chat."), Line(2, odd), Line(3, odd), Line(4, "Le chien.")]
+    rows = list(translate_lines(service, REQUEST, lines))[-1]["rows"]
+    assert [bool(row["message"]) for row in rows] == [False, True, True, False]
+    assert "pieces for the model" in rows[1]["message"]
+    wanted = service.pool.get("fr-en-transformer").translate("Le chien.", beam=2)
+    assert rows[3]["text"] == wanted.text
+
+
 def test_what_is_done_in_time_is_kept(service: Service) -> None:
     lines = [Line(n, "Le chat dort.") for n in range(1, 100)]
     last = list(translate_lines(service, REQUEST, lines, seconds=0))[-1]

@@ -78,6 +78,7 @@ def test_halves_are_replaced_wherever_text_comes_in(
     "change",
     [
         lambda d: d.update(score=1e300),
+        lambda d: d.update(complete=False),
         lambda d: d.update(token_log_probabilities=[5.0] * 5),
         lambda d: d["target"]["pieces"][0].update(id=2**70),
         lambda d: d["timing"].update(decoder=1e300),
