@@ -10,9 +10,12 @@ stays rare.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from itertools import islice
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from seq2seq import Translator
 from seq2seq.config import DataFile
