@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from seq2seq import Translation, Translator
 from seq2seq.translation import AttentionMap
@@ -15,6 +15,7 @@ from seq2seq.translation import AttentionMap
 CAT = "Le chat est assis sur la chaise ."
 MARKUP = "<b>gras</b> <img src=x onerror=window.hacked=1> ${window.hacked=2} {{value}} </s> chat"
 SLOW = 60_000
+OPEN_REQUESTS: dict[Page, set[Request]] = {}
 
 
 @cache
@@ -33,6 +34,34 @@ def translate(page: Page, text: str) -> None:
     expect(page.locator("#result .source")).to_have_text(re.compile(re.escape(text.strip()[:20])))
     expect(page.locator("#document .download")).to_be_enabled(timeout=SLOW)
     expect(page.locator("#status .panel")).to_have_class(re.compile("done"), timeout=SLOW)
+
+
+def watch_requests(page: Page) -> None:
+    """Remember which of the page's requests are still open."""
+    pending = OPEN_REQUESTS.setdefault(page, set())
+
+    def opened(request: Request) -> None:
+        pending.add(request)
+
+    def closed(request: Request) -> None:
+        pending.discard(request)
+
+    page.on("request", opened)
+    page.on("requestfinished", closed)
+    page.on("requestfailed", closed)
+
+
+def reload(page: Page) -> None:
+    """Load a watched page anew, once its requests are answered: a broken one is logged as an error.
+
+    The heartbeat stays open as long as the page does.
+    """
+    still = 0
+    while still < 3:
+        page.wait_for_timeout(100)
+        waiting = any("heartbeat" not in request.url for request in OPEN_REQUESTS[page])
+        still = 0 if waiting else still + 1
+    page.reload()
 
 
 def shown_text(page: Page) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from browser_support import watch_requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,6 +85,7 @@ def open_page(chromium: Browser, app_url: str) -> Iterator[Opener]:
     contexts = []
 
     def watch(page: Page) -> None:
+        watch_requests(page)
         page.on("pageerror", lambda error: complaints.append(f"page error: {error}"))
         page.on(
             "console",

@@ -20,6 +20,7 @@ from browser_support import (
     choose,
     expected,
     open_settings,
+    reload,
     shown_text,
     tab,
     translate,
@@ -543,7 +544,7 @@ def test_a_server_that_takes_no_more_gets_a_sentence(page: Page) -> None:
 def test_what_was_typed_survives_a_reload(page: Page) -> None:
     """gradio loads the page anew when the server was restarted."""
     page.locator("#text textarea").fill(MARKUP)
-    page.reload()
+    reload(page)
     expect(page.locator("#text textarea")).to_have_value(MARKUP)
 
 
