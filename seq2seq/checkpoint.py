@@ -8,6 +8,7 @@ is one clear line.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +38,7 @@ __all__ = [
     "CheckpointInfo",
     "LoadedCheckpoint",
     "describe",
+    "folder_revision",
     "is_checkpoint",
     "load_checkpoint",
     "read_checkpoint",
@@ -45,6 +47,7 @@ __all__ = [
 
 FORMAT_VERSION = 1
 _CONFIG = "config.json"
+_COMMIT = re.compile("[0-9a-f]{40}")
 _CARD = "README.md"
 
 
@@ -70,7 +73,8 @@ class CheckpointInfo(Settings):
 
     Attributes:
         name: for people, normally the folder's name.
-        text: the text pipeline; ``moses-bpe`` is :class:`seq2seq.text.moses_bpe.MosesBpe`.
+        text: the text pipeline; ``moses-bpe`` is :class:`seq2seq.text.moses_bpe.MosesBpe`,
+            ``marian`` is :class:`seq2seq.text.sentence_pieces.MarianText`.
         languages: codes that it can encode and decode.
         target_tags: the source begins with a piece that names the target language.
         directions: pairs of source and target language.
@@ -79,7 +83,7 @@ class CheckpointInfo(Settings):
     """
 
     name: str
-    text: Literal["moses-bpe"] = "moses-bpe"
+    text: Literal["moses-bpe", "marian"] = "moses-bpe"
     languages: tuple[str, ...]
     target_tags: bool = False
     directions: tuple[tuple[str, str], ...]
@@ -229,7 +233,7 @@ def load_checkpoint(folder: Path, *, device: torch.device | str = "cpu") -> Load
     _check_vocabulary(text, info.model, where=str(folder))
     model = load_weights(folder, info.model, storage=info.storage)
     _check_attention_default(info, model, where=str(folder))
-    return LoadedCheckpoint(info, model.to(device), text, _digest(folder), folder)
+    return LoadedCheckpoint(info, model.to(device), text, folder_revision(folder), folder)
 
 
 def describe(config: ModelConfig) -> str:
@@ -249,6 +253,23 @@ def describe(config: ModelConfig) -> str:
     return config.architecture
 
 
+def folder_revision(folder: Path) -> str:
+    """What tells versions of a model folder apart.
+
+    The commit for a folder in the Hub's cache, else 12 digits of a SHA-256 over everything that
+    decides the output: settings, weights, text files.
+    """
+    if folder.parent.name == "snapshots" and _COMMIT.fullmatch(folder.name):
+        return folder.name[:12]
+    total = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name != _CARD and not path.name.startswith("."):
+            total.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+            with path.open("rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()[:12]
+
+
 # --- Writing ----------------------------------------------------------------------------------
 
 
@@ -260,6 +281,8 @@ def _replaceable(folder: Path) -> bool:
 
 
 def _load_text(folder: Path, info: Checkpoint) -> TextPipeline:
+    if info.text != "moses-bpe":
+        raise CheckpointError(f"{folder / _CONFIG}: text is {info.text!r}, which it cannot be here")
     try:
         return MosesBpe.load(folder, languages=info.languages, target_tags=info.target_tags)
     except TextError as error:
@@ -268,10 +291,14 @@ def _load_text(folder: Path, info: Checkpoint) -> TextPipeline:
 
 
 def _check_vocabulary(text: TextPipeline, config: ModelConfig, *, where: str) -> None:
-    for key in ("source_vocabulary", "target_vocabulary"):
-        if getattr(config, key) != text.vocabulary_size:
+    sizes = {
+        "source_vocabulary": text.source_vocabulary_size,
+        "target_vocabulary": text.vocabulary_size,
+    }
+    for key, size in sizes.items():
+        if getattr(config, key) != size:
             raise CheckpointError(
-                f"{where}: the tokenizer has {text.vocabulary_size} pieces, model.{key} is "
+                f"{where}: the tokenizer has {size} pieces, model.{key} is "
                 f"{getattr(config, key)}; they belong to different models"
             )
     for key in ("pad_id", "bos_id", "eos_id", "unk_id"):
@@ -296,14 +323,3 @@ def _check_attention_default(info: Checkpoint, model: AnyModel, *, where: str) -
             raise CheckpointError(
                 f"{where}: attention_default.{key} is {chosen[key]}, but the model has {size}"
             )
-
-
-def _digest(folder: Path) -> str:
-    """SHA-256 over everything that decides the output: settings, weights, text files."""
-    total = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name != _CARD and not path.name.startswith("."):
-            total.update(f"{path.name}\0{path.stat().st_size}\0".encode())
-            with path.open("rb") as file:
-                total.update(hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()[:12]

@@ -16,10 +16,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from seq2seq.checkpoint import CheckpointError, LoadedCheckpoint, load_checkpoint
+from seq2seq.checkpoint import CheckpointError, LoadedCheckpoint
 from seq2seq.config import SearchConfig
 from seq2seq.decoding.search import PartialHypothesis, SearchResult, search
 from seq2seq.device import precision_name, running_dtype
+from seq2seq.formats import load_model
 from seq2seq.nn import AnyModel, Memory
 
 __all__ = ["Outcome", "Runner"]
@@ -192,7 +193,7 @@ class Runner:
 
     def _fresh(self) -> LoadedCheckpoint:
         """The checkpoint once more, as it lies on disk."""
-        fresh = load_checkpoint(self._checkpoint.folder)
+        fresh = load_model(self._checkpoint.folder)
         if fresh.revision != self._checkpoint.revision:
             raise CheckpointError(f"{fresh.folder}: has changed since it was loaded; load it again")
         return fresh

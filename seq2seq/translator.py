@@ -13,11 +13,12 @@ from typing import Self, cast, overload
 import torch
 
 from seq2seq.catalogue import locate
-from seq2seq.checkpoint import Checkpoint, LoadedCheckpoint, describe, load_checkpoint
+from seq2seq.checkpoint import Checkpoint, LoadedCheckpoint, describe
 from seq2seq.config import SamplingConfig, SearchConfig
 from seq2seq.device import choose_device, precision_name
 from seq2seq.document import Writer
 from seq2seq.engine import Engine
+from seq2seq.formats import load_model
 from seq2seq.occlusion import Occlusion, leave_out
 from seq2seq.request import (
     MAX_CHARACTERS,
@@ -142,7 +143,7 @@ class Translator:
             if not 1 <= threads <= 1024:
                 raise TranslatorError(f"threads is {threads}, it must be between 1 and 1024")
             torch.set_num_threads(threads)
-        checkpoint = load_checkpoint(locate(name))
+        checkpoint = load_model(locate(name))
         return cls(checkpoint, device=chosen, batch_tokens=batch_tokens, workers=workers)
 
     @property
@@ -195,8 +196,11 @@ class Translator:
         Raises:
             TranslatorError: its pieces are not of this model's vocabulary, or too many.
         """
-        for encoding in (translation.source, translation.target):
-            known = all(0 <= piece < self._text.vocabulary_size for piece in encoding.ids)
+        for encoding, size in (
+            (translation.source, self._text.source_vocabulary_size),
+            (translation.target, self._text.vocabulary_size),
+        ):
+            known = all(0 <= piece < size for piece in encoding.ids)
             if not known or len(encoding.ids) > self._reader.max_pieces:
                 raise TranslatorError("the translation was made by another model")
         words = leave_out(translation.source)

@@ -126,10 +126,14 @@ class TransformerConfig(ModelConfig):
         encoder_layers, decoder_layers: number of layers.
         feed_forward_size: inner width of the feed-forward blocks.
         norm: layer norm before each block (``pre``) or after it (``post``, as in the paper).
-        positions: sinusoids (section 3.5) or a learned table.
+        positions: sinusoids (section 3.5), sines and cosines interleaved or, as in Marian, all
+            sines before all cosines (``sinusoidal-halves``), or a learned table.
         max_positions: longest sequence of a learned table.
         activation: of the feed-forward blocks.
         scale_embeddings: multiply embeddings by the square root of ``d_model`` (section 3.4).
+        zero_start: the decoder begins with a zero vector, not with an embedding of bos, as
+            Marian's do (Junczys-Dowmunt 2018).
+        output_bias: the output layer adds a bias.
     """
 
     architecture: Literal["transformer"] = "transformer"
@@ -139,10 +143,12 @@ class TransformerConfig(ModelConfig):
     decoder_layers: int = 3
     feed_forward_size: int = 1024
     norm: Literal["pre", "post"] = "pre"
-    positions: Literal["sinusoidal", "learned"] = "sinusoidal"
+    positions: Literal["sinusoidal", "sinusoidal-halves", "learned"] = "sinusoidal"
     max_positions: int = 512
     activation: Literal["relu", "gelu", "swish"] = "relu"
     scale_embeddings: bool = True
+    zero_start: bool = False
+    output_bias: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

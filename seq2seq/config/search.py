@@ -47,6 +47,13 @@ class SearchConfig(Settings):
         no_repeat_ngram: no n-gram of this size may occur twice; 0 is off.
         min_length, max_length: target tokens before end-of-sentence; ``max_length`` None means
             ``length_factor`` times the source length plus ``length_margin``.
+        stopping: when a beam search ends: ``exact`` when no live hypothesis can enter the best
+            ``n_best`` any more; ``heuristic`` when ``beam`` hypotheses are finished and the best
+            live one, at its present length, scores no better than the worst of them; ``first``
+            when ``beam`` hypotheses are finished. The last two are what ``transformers`` calls
+            ``early_stopping=False`` and ``True``.
+        forced_end: at the length limit an end-of-sentence is added that costs nothing, so it
+            counts in the length normalisation alone.
         sampling: draw instead of search; ``beam`` must then be 1, ``n_best`` independent
             draws are made.
         trace_candidates: candidates recorded per hypothesis and step when tracing.
@@ -62,6 +69,8 @@ class SearchConfig(Settings):
     max_length: int | None = None
     length_factor: float = 2.0
     length_margin: int = 10
+    stopping: Literal["exact", "heuristic", "first"] = "exact"
+    forced_end: bool = False
     sampling: SamplingConfig | None = None
     trace_candidates: int = 10
 

@@ -131,7 +131,8 @@ class Beam:
         self.lanes = dict.fromkeys(range(config.n_best if self._sampling else 1), 0)
         self._eos = eos
         self._length_penalty = LengthPenalty.of(config)
-        self._best: list[float] = []  # heap of the n_best highest scores in the pool
+        self._best: list[float] = []  # heap of the highest scores in the pool
+        self._enough = config.n_best if config.stopping == "exact" else config.beam
 
     @property
     def done(self) -> bool:
@@ -180,6 +181,8 @@ class Beam:
             What became of each proposal.
         """
         forced, at_limit = self.forced is not None, self.at_limit
+        if at_limit and not forced and self._config.forced_end:
+            return self._force_end(proposals)
         room = len(self.lanes) if self._sampling else self._config.beam
         grown: list[Node] = []
         lanes: dict[int, int] = {}
@@ -233,20 +236,32 @@ class Beam:
             penalty=row.penalty,
         )
 
-    def _cut(self, lanes: Iterable[int]) -> None:
+    def _cut(self, lanes: Iterable[int], *, added: int = 0) -> None:
         for lane in sorted(lanes):
-            self._finish(self.live[self.lanes[lane]], ended=False)
+            self._finish(self.live[self.lanes[lane]], ended=False, added=added)
 
-    def _finish(self, node: Node, *, ended: bool) -> None:
-        score = self._score(node)
+    def _force_end(self, proposals: Sequence[Proposal]) -> list[Verdict]:
+        """Nothing may follow: every live hypothesis ends as if for free, none by itself."""
+        self._cut(self.lanes.keys(), added=1)
+        self.live, self.lanes = [], {}
+        return [Verdict(proposal, None, "length limit") for proposal in proposals]
+
+    def _finish(self, node: Node, *, ended: bool, added: int = 0) -> None:
+        score = self._score(node, added=added)
         self.pool.append(Finished(node, score, ended))
-        push = heapq.heappush if len(self._best) < self._config.n_best else heapq.heappushpop
+        push = heapq.heappush if len(self._best) < self._enough else heapq.heappushpop
         push(self._best, score)
 
-    def _score(self, node: Node) -> float:
-        return self._length_penalty.normalise(node.cumulative, node.length) + node.penalty
+    def _score(self, node: Node, *, added: int = 0) -> float:
+        length = node.length + added
+        return self._length_penalty.normalise(node.cumulative, length) + node.penalty
 
     def _decided(self, best: Node) -> bool:
-        """Nothing that grows from ``best`` or worse can enter the best ``n_best``."""
-        bound = self._length_penalty.bound(best.cumulative, self.request.limit + 1)
-        return len(self._best) >= self._config.n_best and self._best[0] >= bound
+        """The search is over, although ``best`` and worse ones could go on."""
+        if len(self._best) < self._enough:
+            return False
+        if self._config.stopping == "first":
+            return True
+        exact = self._config.stopping == "exact"
+        longest = self.request.limit + 1 if exact else best.length
+        return self._best[0] >= self._length_penalty.bound(best.cumulative, longest)

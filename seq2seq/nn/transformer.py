@@ -54,13 +54,15 @@ class TransformerState(DecoderState):
     position: int
 
 
-def sinusoids(length: int, width: int) -> Tensor:
-    """Position encodings (length, width), sines and cosines interleaved (section 3.5)."""
+def sinusoids(length: int, width: int, *, halves: bool = False) -> Tensor:
+    """Position encodings (length, width) of section 3.5.
+
+    Sines and cosines alternate, or with ``halves`` all sines come before all cosines.
+    """
     position = torch.arange(length, dtype=torch.float64)[:, None]
     rate = torch.exp(torch.arange(0, width, 2, dtype=torch.float64) * (-math.log(1e4) / width))
-    table = torch.zeros(length, width, dtype=torch.float64)
-    table[:, 0::2] = torch.sin(position * rate)
-    table[:, 1::2] = torch.cos(position * rate)
+    waves = torch.sin(position * rate), torch.cos(position * rate)
+    table = torch.cat(waves, dim=1) if halves else torch.stack(waves, dim=2).flatten(1)
     return table.float()
 
 
@@ -178,25 +180,37 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
             if config.share_embeddings
             else nn.Embedding(config.target_vocabulary, width)
         )
-        self.output = nn.Linear(width, config.target_vocabulary, bias=False)
-        if config.tie_output:
-            self.output.weight = self.target_embedding.weight
+        self.output = nn.Linear(width, config.target_vocabulary, bias=config.output_bias)
         for table in (self.source_embedding, self.target_embedding, self.output):
             nn.init.normal_(table.weight, std=width**-0.5)
+        if config.output_bias:
+            nn.init.zeros_(self.output.bias)
         if config.positions == "learned":
             self.source_positions = nn.Parameter(torch.empty(config.max_positions, width))
             self.target_positions = nn.Parameter(torch.empty(config.max_positions, width))
             nn.init.normal_(self.source_positions, std=0.02)
             nn.init.normal_(self.target_positions, std=0.02)
         else:
-            positions = sinusoids(config.max_positions, width)
-            self.register_buffer("position_table", positions, persistent=False)
+            self.register_buffer("position_table", torch.empty(0), persistent=False)
         self.dropout = Dropout(config.dropout)
         self.encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         pre = config.norm == "pre"
         self.encoder_norm = nn.LayerNorm(width) if pre else nn.Identity()
         self.decoder_norm = nn.LayerNorm(width) if pre else nn.Identity()
+        self.settle()
+
+    def settle(self) -> None:
+        """Tie what is tied and compute what is not stored; after weights were exchanged, too."""
+        config = self.config
+        if config.share_embeddings:
+            self.target_embedding = self.source_embedding
+        if config.tie_output:
+            self.output.weight = self.target_embedding.weight
+        if config.positions != "learned":
+            self.position_table = sinusoids(
+                config.max_positions, config.d_model, halves=self._halves
+            )
 
     @property
     def attention_layout(self) -> AttentionLayout:
@@ -208,17 +222,22 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
 
     def encode(self, source: Tensor, source_mask: Tensor) -> TransformerMemory:
         """See :meth:`Seq2SeqModel.encode`."""
-        x = self._embed(source, "source", start=0)
-        allowed = source_mask[:, None, None, :]
-        for layer in cast(Iterable[EncoderLayer], self.encoder):
-            x = layer(x, allowed)
-        x = self.encoder_norm(x)
+        x = self.encoder_states(source, source_mask)
         pairs = [layer.cross_attention.memory(x) for layer in self._decoder_layers]
         return TransformerMemory(
             mask=source_mask,
             keys=tuple(key for key, _ in pairs),
             values=tuple(value for _, value in pairs),
         )
+
+    def encoder_states(self, source: Tensor, source_mask: Tensor) -> Tensor:
+        """The encoder's output (rows, S, W); arguments as in :meth:`encode`."""
+        x = self._embed(source, "source", start=0)
+        allowed = source_mask[:, None, None, :]
+        for layer in cast(Iterable[EncoderLayer], self.encoder):
+            x = layer(x, allowed)
+        normed: Tensor = self.encoder_norm(x)
+        return normed
 
     def start(self, memory: TransformerMemory) -> TransformerState:
         """See :meth:`Seq2SeqModel.start`."""
@@ -261,6 +280,10 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
         return logits
 
     @property
+    def _halves(self) -> bool:
+        return self.config.positions == "sinusoidal-halves"
+
+    @property
     def _decoder_layers(self) -> Iterable[DecoderLayer]:
         return cast(Iterable[DecoderLayer], self.decoder)
 
@@ -270,6 +293,8 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
         x = table(ids)
         if self.config.scale_embeddings:
             x = x * math.sqrt(self.config.d_model)
+        if self.config.zero_start and side == "target":
+            x = x * (ids != self.config.bos_id)[..., None]
         end = start + ids.shape[1]
         return self.dropout(x + self._positions(side, start, end).to(x.dtype))
 
@@ -284,5 +309,6 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
                 )
             return table[start:end]
         if end > len(self.position_table):  # beyond the prepared table: computed when needed
-            return sinusoids(end, self.config.d_model)[start:].to(self.position_table.device)
+            longer = sinusoids(end, self.config.d_model, halves=self._halves)
+            return longer[start:].to(self.position_table.device)
         return self.position_table[start:end]

@@ -83,8 +83,12 @@ class TextPipeline(Protocol):
         """Codes of the languages that can be encoded and decoded."""
 
     @property
+    def source_vocabulary_size(self) -> int:
+        """Number of ids on the source side."""
+
+    @property
     def vocabulary_size(self) -> int:
-        """Number of ids."""
+        """Number of ids on the target side."""
 
     @property
     def pad_id(self) -> int:

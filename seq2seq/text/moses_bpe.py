@@ -95,8 +95,13 @@ class MosesBpe:
         return self._languages
 
     @property
+    def source_vocabulary_size(self) -> int:
+        """Number of ids, the same on both sides."""
+        return len(self._vocabulary)
+
+    @property
     def vocabulary_size(self) -> int:
-        """Number of ids."""
+        """Number of ids, the same on both sides."""
         return len(self._vocabulary)
 
     @property

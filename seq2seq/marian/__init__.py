@@ -1,0 +1,1 @@
+"""Marian (OPUS-MT) checkpoints of the Hugging Face Hub, read into our own Transformer."""

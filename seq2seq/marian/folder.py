@@ -1,0 +1,111 @@
+"""A folder of a Marian model, as the Hub keeps it, as one of our own checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from seq2seq.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    LoadedCheckpoint,
+    folder_revision,
+)
+from seq2seq.config import ConfigError, read_json
+from seq2seq.marian.languages import MarianLanguages, read_languages
+from seq2seq.marian.settings import MarianSettings, read_settings
+from seq2seq.marian.weights import load_weights
+from seq2seq.text.encoding import TextError
+from seq2seq.text.sentence_pieces import MarianText, Side, TextIds
+
+__all__ = ["load_marian", "read_marian"]
+
+_VOCABULARY, _TARGET_VOCABULARY = "vocab.json", "target_vocab.json"
+_SOURCE_MODEL, _TARGET_MODEL = "source.spm", "target.spm"
+_SPECIALS = ("</s>", "<unk>")
+
+
+def read_marian(folder: Path, *, name: str) -> Checkpoint:
+    """What a Marian folder says of itself, without loading any weights.
+
+    Args:
+        folder: with ``config.json``, ``vocab.json`` and so on.
+        name: of the model, for people; may say its languages.
+
+    Raises:
+        CheckpointError: it cannot be read, or needs something that is not supported.
+    """
+    return _read(folder, name)[0]
+
+
+def load_marian(folder: Path, *, name: str, device: torch.device | str = "cpu") -> LoadedCheckpoint:
+    """Read a whole Marian folder; weights become fp32 on ``device``.
+
+    Raises:
+        CheckpointError: anything is missing, damaged, unsafe, not supported or does not fit.
+    """
+    info, settings, languages = _read(folder, name)
+    try:
+        text = _load_text(folder, settings, languages)
+    except TextError as error:
+        message = str(error)
+        shown = message if str(folder) in message else f"{folder}: {message}"
+        raise CheckpointError(shown) from error
+    model = load_weights(folder, settings)
+    return LoadedCheckpoint(info, model.to(device), text, folder_revision(folder), folder)
+
+
+def _read(folder: Path, name: str) -> tuple[Checkpoint, MarianSettings, MarianLanguages]:
+    settings = read_settings(folder)
+    vocabulary = folder / _VOCABULARY
+    try:
+        pieces = read_json(vocabulary)
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from error
+    languages = read_languages(folder, name=name, pieces=pieces)
+    try:
+        info = Checkpoint(
+            name=name,
+            text="marian",
+            languages=languages.all,
+            target_tags=bool(languages.tags),
+            directions=languages.directions,
+            search=settings.search,
+            model=settings.model,
+            storage="fp32",
+        )
+    except ConfigError as error:
+        raise CheckpointError(f"{folder}: {error}") from error
+    return info, settings, languages
+
+
+def _load_text(folder: Path, settings: MarianSettings, languages: MarianLanguages) -> MarianText:
+    model = settings.model
+    separate = _separate_vocabularies(folder)
+    target_vocabulary = folder / (_TARGET_VOCABULARY if separate else _VOCABULARY)
+    source = Side.load(folder / _SOURCE_MODEL, folder / _VOCABULARY, size=model.source_vocabulary)
+    target = Side.load(folder / _TARGET_MODEL, target_vocabulary, size=model.target_vocabulary)
+    expected = (model.eos_id, model.unk_id)
+    for side, path in ((source, folder / _VOCABULARY), (target, target_vocabulary)):
+        found = tuple(side.ids.get(piece) for piece in _SPECIALS)
+        if found != expected:
+            raise TextError(
+                f"{path}: {' and '.join(_SPECIALS)} have the ids {found}, the model needs "
+                f"{expected}"
+            )
+    ids = TextIds(pad=model.pad_id, bos=model.bos_id, eos=model.eos_id, unk=model.unk_id)
+    return MarianText(source, target, ids=ids, languages=languages.all, tags=languages.tags)
+
+
+def _separate_vocabularies(folder: Path) -> bool:
+    path = folder / "tokenizer_config.json"
+    if not path.is_file():
+        return False
+    try:
+        values = read_json(path)
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from error
+    if options := values.get("sp_model_kwargs"):
+        raise CheckpointError(f"{path}: sp_model_kwargs is {options!r}, which is not supported")
+    return bool(values.get("separate_vocabs", False))
