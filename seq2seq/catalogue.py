@@ -6,7 +6,9 @@ import difflib
 import os
 from pathlib import Path
 
+from seq2seq import hub
 from seq2seq.checkpoint import Checkpoint, CheckpointError, is_checkpoint, read_checkpoint
+from seq2seq.hub.report import Progress
 
 __all__ = [
     "FOLDER_VARIABLE",
@@ -50,11 +52,19 @@ def embedded() -> dict[str, Checkpoint]:
     return found
 
 
-def locate(name: str) -> Path:
-    """The folder that an embedded name or a path of a checkpoint folder stands for.
+def locate(name: str, *, progress: Progress | None = None) -> Path:
+    """The folder that an embedded name, a path or a repository of the Hub stands for.
+
+    A repository, ``OWNER/NAME`` or ``OWNER/NAME@REVISION``, is taken from the Hub's cache if it is
+    there, without asking the Hub whether there is a newer version; else it is downloaded.
+
+    Args:
+        name: of a model.
+        progress: called while a download goes on.
 
     Raises:
         ModelNotFoundError: nothing of that name is known.
+        HubError: a repository that cannot be had.
     """
     known = embedded_folders()
     if name in known:
@@ -64,6 +74,8 @@ def locate(name: str) -> Path:
             return Path(name)
     except (OSError, ValueError):  # too long, or a NUL inside: no path at all
         pass
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        return hub.cached(name) or hub.pull(name, progress=progress)
     raise ModelNotFoundError(_explain(name, sorted(known)))
 
 
@@ -72,11 +84,9 @@ def _explain(name: str, known: list[str]) -> str:
     listing = ", ".join(known) if known else f"none in {checkpoints_folder()}"
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         return f"there is no checkpoint folder {shown!r}; embedded models: {listing}"
-    if "/" in name:
-        return (
-            f"{shown!r} is no folder here, and models of the Hugging Face Hub cannot be loaded "
-            f"yet; embedded models: {listing}"
-        )
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"unknown model {shown!r}{hint} (embedded models: {listing}; or give a folder)"
+    return (
+        f"unknown model {shown!r}{hint} (embedded models: {listing}; or give a folder, or "
+        "OWNER/NAME of the Hugging Face Hub)"
+    )

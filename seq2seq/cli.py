@@ -32,6 +32,9 @@ _COMMANDS = {
     "prepare": "preparing",
     "train": "training",
     "package": "packaging",
+    "export": "packaging",
+    "pull": "hub",
+    "push": "hub",
 }
 """Commands and the modules of :mod:`seq2seq.commands` that hold their functions."""
 
@@ -77,7 +80,7 @@ def _report(error: Exception) -> int:
     """Print one line about ``error``; the exit status says whose fault it is."""
     ours = type(error).__module__.split(".")[0] == "seq2seq"
     if ours and isinstance(error, ValueError):
-        message, status = str(error), _BAD_INPUT
+        message, status = str(error), getattr(error, "exit_status", _BAD_INPUT)
     elif isinstance(error, _UNREADABLE) and error.filename is not None:
         message, status = f"{error.filename}: {error.strerror}", _BAD_INPUT
     elif ours or isinstance(error, OSError):
@@ -125,6 +128,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_backtranslate(commands)
     _add_join(commands)
     _add_training(commands)
+    _add_export(commands)
+    _add_hub(commands)
     return parser
 
 
@@ -335,4 +340,39 @@ def _add_training(commands: _Commands) -> None:
         type=Path,
         metavar="FILE.json",
         help="what measure wrote about this model: for its card and the attention shown first",
+    )
+
+
+def _add_export(commands: _Commands) -> None:
+    export = commands.add_parser(
+        "export",
+        help="write a model for other programs",
+        description="Writes a folder that transformers and CTranslate2 load and that translates "
+        "identically there; its README says how. Prints the folder.",
+    )
+    export.add_argument("--model", required=True, metavar="NAME|FOLDER", help="which model")
+    export.add_argument("--format", choices=("marian",), default="marian", help="default marian")
+    export.add_argument("folder", type=Path, metavar="FOLDER", help="to write")
+
+
+def _add_hub(commands: _Commands) -> None:
+    pull = commands.add_parser(
+        "pull",
+        help="download a model of the Hugging Face Hub",
+        description="Prints the folder, which lies in the cache that all programs of Hugging Face "
+        "share (HF_HOME). A broken download is resumed by the next one.",
+    )
+    pull.add_argument("repository", metavar="OWNER/NAME[@REVISION]", help="which model")
+    pull.add_argument("--offline", action="store_true", help="use what was pulled before")
+    push = commands.add_parser(
+        "push",
+        help="upload a model to the Hugging Face Hub",
+        description="Prints OWNER/NAME@COMMIT. The token is that of `hf auth login` or HF_TOKEN.",
+    )
+    push.add_argument("folder", type=Path, metavar="FOLDER", help="of a checkpoint")
+    push.add_argument("repository", metavar="OWNER/NAME", help="made if there is none")
+    push.add_argument("--private", action="store_true", help="a new one that only you see")
+    push.add_argument("--message", metavar="TEXT", help="of the commit")
+    push.add_argument(
+        "--replace-card", action="store_true", help="replace a model card that says something else"
     )

@@ -33,6 +33,7 @@ class Shape:
     separate: bool = False
     tags: tuple[str, ...] = ()
     pickled: bool = False
+    old: bool = False  # in the layout that torch wrote before version 1.6
     half: bool = False
     generation: dict[str, Any] | None = None
     ending: float = 6  # added to the logit of end-of-sentence, so that outputs end now and then
@@ -49,6 +50,7 @@ SHAPES = (
           ending=8.5),
     Shape("several targets", tags=(">>fra<<", ">>deu<<", ">>cmn_Hans<<", ">>heb<<")),
     Shape("pickled in half precision", pickled=True, half=True),
+    Shape("pickled by an old torch", pickled=True, old=True),
     Shape("renormalised", generation={"renormalize_logits": True}),
     Shape("no generation file", generation={}),
 )  # fmt: skip
@@ -127,7 +129,11 @@ def _write_model(folder: Path, model: MarianMTModel, shape: Shape) -> None:
     if shape.half:
         model = model.half()
     if shape.pickled:
-        torch.save(model.state_dict(), folder / "pytorch_model.bin")
+        torch.save(
+            model.state_dict(),
+            folder / "pytorch_model.bin",
+            _use_new_zipfile_serialization=not shape.old,
+        )
         model.config.save_pretrained(folder)
     else:
         model.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""From a training run to a checkpoint."""
+"""From a training run to a checkpoint, and from a checkpoint to what other programs read."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ import argparse
 
 from seq2seq.training.package import package as write_package
 
-__all__ = ["package"]
+__all__ = ["export", "package"]
 
 
 def package(options: argparse.Namespace) -> None:
     """A trained run to a checkpoint folder."""
     write_package(options.run, options.folder, storage=options.storage, results=options.results)
+
+
+def export(options: argparse.Namespace) -> None:
+    """A checkpoint to a folder for other programs."""
+    from seq2seq.catalogue import locate  # noqa: PLC0415
+    from seq2seq.formats import load_model  # noqa: PLC0415
+    from seq2seq.marian.export import export_marian  # noqa: PLC0415
+
+    export_marian(load_model(locate(options.model)), options.folder)
+    print(options.folder)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "InputError",
+    "download_bar",
     "load_translator",
     "print_json",
     "progress_bar",
@@ -35,10 +36,13 @@ class InputError(ValueError):
 
 def load_translator(options: argparse.Namespace, name: str | None = None) -> Translator:
     """The model that the arguments name, or another one, with a worker per processor."""
+    from seq2seq.catalogue import locate  # noqa: PLC0415
     from seq2seq.translator import Translator  # noqa: PLC0415
 
+    with download_bar() as progress:
+        folder = locate(options.model if name is None else name, progress=progress)
     return Translator.load(
-        options.model if name is None else name,
+        str(folder),
         device=options.device,
         threads=options.threads,
         batch_tokens=options.batch_tokens,
@@ -78,6 +82,20 @@ def run_folder(options: argparse.Namespace, experiment: Experiment) -> Path:
 def print_json(value: dict[str, Any] | Sequence[Any]) -> None:
     """Write a value to stdout."""
     sys.stdout.buffer.write(json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+@contextmanager
+def download_bar() -> Iterator[Callable[[int, int, str], None]]:
+    """A bar in bytes on stderr if that is a terminal; it appears when something is downloaded."""
+    silent = not sys.stderr.isatty()
+    with tqdm(unit="B", unit_scale=True, file=sys.stderr, disable=silent, delay=0.2) as bar:
+
+        def show(done: int, total: int, file: str) -> None:
+            bar.total = total
+            bar.set_description(file, refresh=False)
+            bar.update(done - bar.n)
+
+        yield show
 
 
 @contextmanager

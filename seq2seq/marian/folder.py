@@ -106,6 +106,10 @@ def _separate_vocabularies(folder: Path) -> bool:
         values = read_json(path)
     except ConfigError as error:
         raise CheckpointError(str(error)) from error
+    if values.get("words") == "moses":
+        raise CheckpointError(
+            f"{folder}: was exported for other programs; load the checkpoint it was made from"
+        )
     if options := values.get("sp_model_kwargs"):
         raise CheckpointError(f"{path}: sp_model_kwargs is {options!r}, which is not supported")
     return bool(values.get("separate_vocabs", False))

@@ -6,13 +6,12 @@ has only another name.
 
 from __future__ import annotations
 
-import pickle
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 from huggingface_hub import load_state_dict_from_file
-from safetensors import SafetensorError
 from torch import Tensor
 
 from seq2seq.config import ConfigError, TransformerConfig, read_json
@@ -85,16 +84,12 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     for path in files:
         try:
             if path.name == _PICKLE:
-                found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+                # Files of before 2020 are no zip archives and cannot be mapped into memory.
+                mapped = zipfile.is_zipfile(path)
+                found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
             else:
                 found = load_state_dict_from_file(path, map_location="cpu")
-        except (
-            OSError,
-            RuntimeError,
-            ValueError,
-            SafetensorError,
-            pickle.UnpicklingError,
-        ) as error:
+        except Exception as error:  # a damaged file can end in nearly anything
             raise CheckpointError(
                 f"{path}: is damaged, or holds more than tensors; get it again"
             ) from error

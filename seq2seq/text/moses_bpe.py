@@ -131,6 +131,15 @@ class MosesBpe:
         sample = self._vocabulary.sample
         return [i for word in words for i in sample(word, dropout=dropout, random=random)]
 
+    def words(self, text: str, *, language: str) -> str:
+        """The normalised text as the vocabulary cuts it, each word with a space before it.
+
+        Chinese characters stand without one.
+        """
+        self._check(language)
+        keys = _keys(tokenise(normalise(text, language=language), language=language))
+        return "".join(keys).replace(MARK, " ")
+
     def tag(self, target_language: str) -> tuple[int, ...]:
         """What stands before a source sentence: a piece per target language, or nothing."""
         return self._tag(target_language)

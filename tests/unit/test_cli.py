@@ -207,7 +207,7 @@ class TestTranslateErrors:
         [
             (("--model", "tinny"), "unknown model 'tinny'; did you mean 'tiny'?"),
             (("--model", "./nowhere"), "there is no checkpoint folder './nowhere'"),
-            (("--model", "org/name"), "Hub cannot be loaded yet"),
+            (("--model", "org/na me"), "is no model of the Hub: write OWNER/NAME"),
             (("--model", "tiny", "--source", "de"), "source language 'de' is not one of fr"),
             (("--model", "tiny", "--target", "de"), "target language 'de' is not one of en"),
             (("--model", "two-way"), "needed to choose among fr-en, en-fr"),

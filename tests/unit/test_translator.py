@@ -17,6 +17,7 @@ from seq2seq.catalogue import FOLDER_VARIABLE, ModelNotFoundError, embedded, loc
 from seq2seq.checkpoint import CheckpointError, load_checkpoint
 from seq2seq.config import ConfigError, SamplingConfig, SearchConfig
 from seq2seq.device import DeviceError
+from seq2seq.hub import HubError
 from seq2seq.translation import AttentionMap
 from seq2seq.translator import MAX_CHARACTERS, MAX_PIECES, TextTooLongError, TranslatorError
 
@@ -525,8 +526,12 @@ class TestNames:
             with pytest.raises(ModelNotFoundError):
                 locate(name)
 
-    def test_hub_models_are_refused_clearly(self) -> None:
-        with pytest.raises(ModelNotFoundError, match="Hugging Face Hub cannot be loaded yet"):
+    def test_a_hub_that_is_not_there_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+        with pytest.raises(HubError, match="http://127.0.0.1:9 cannot be reached"):
             Translator.load("Helsinki-NLP/opus-mt-fr-en")
 
     def test_a_damaged_neighbour_hides_nothing(
