@@ -137,8 +137,11 @@
     });
   });
 
-  const use = async (next, address) => {
-    if (next !== ENGLISH) load(await (await fetch(address)).json());
+  const use = async (next, { addresses, names }) => {
+    if (next !== ENGLISH) {
+      const ofLanguages = Object.entries(names).map(([english, others]) => [english, others[next]]);
+      load({ ...Object.fromEntries(ofLanguages), ...(await (await fetch(addresses[next])).json()) });
+    }
     language = next;
     document.documentElement.lang = next;
     apply(document.body);
@@ -146,7 +149,8 @@
 
   // --- The choice ---------------------------------------------------------------------------
 
-  // value: {addresses: {language: address of its texts}, label}
+  // value: {addresses: {language: address of its texts}, label,
+  //         names: {English name of a language: {language: its name}}}
   const languagePanel = (element, props, watch) =>
     panel(element, props, watch, (root, value) => {
       if (!value || root.firstChild) return;
@@ -164,13 +168,13 @@
       select.value = known.includes(wanted) ? wanted : ENGLISH;
       select.addEventListener("change", () => {
         localStorage.setItem("language", select.value);
-        use(select.value, value.addresses[select.value]);
+        use(select.value, value);
       });
       root.append(select);
       observer.observe(document.body, {
         childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ATTRIBUTES,
       });
-      if (select.value !== ENGLISH) use(select.value, value.addresses[select.value]);
+      if (select.value !== ENGLISH) use(select.value, value);
     });
 
   Object.assign(Explorer, { language: languagePanel });

@@ -101,7 +101,9 @@ def translate_lines(
             yield {**_view(rows, len(lines), spent), "message": stopped}
             return
     view = _view(rows, len(lines), time.monotonic() - started)
-    yield {**view, "scores": _scores(rows, request.direction.partition("-")[2])}
+    model = service.models.get(request.model)
+    pair = model.pair(request.direction) if model else None
+    yield {**view, "scores": _scores(rows, pair[1] if pair else "")}
 
 
 def _part(service: Service, request: Request, lines: Sequence[Line]) -> list[dict[str, Any]]:

@@ -21,11 +21,12 @@ from seq2seq.ui.figures.heatmap import AttentionView
 from seq2seq.ui.figures.style import visible
 from seq2seq.ui.figures.table import Table, percent
 from seq2seq.ui.form import Form, components
+from seq2seq.ui.offers import Model
 from seq2seq.ui.panel import panel
 from seq2seq.ui.reading import read_request
 from seq2seq.ui.results import ModelResults
 from seq2seq.ui.sentence import result_view
-from seq2seq.ui.service import Model, Request, RequestError, Service, TooSlowError
+from seq2seq.ui.service import Request, RequestError, Service, TooSlowError
 
 __all__ = [
     "MOST_MODELS",

@@ -13,6 +13,7 @@ from seq2seq.ui.compare_tab import connect_compare
 from seq2seq.ui.events import EVENT, SEND_TEXT
 from seq2seq.ui.form import components
 from seq2seq.ui.handlers import Handlers
+from seq2seq.ui.hub_box import connect_hub_box
 from seq2seq.ui.layout import Page
 from seq2seq.ui.results import ModelResults
 from seq2seq.ui.service import Service
@@ -55,14 +56,20 @@ def connect(
     demo.load(
         handlers.open_link,
         [page.form.text],
-        [*components(page.form), page.model_line, page.examples],
+        [*components(page.form), page.model_line, page.examples, page.tabs.compare.models],
         js=_LINK,
         **EVENT,
     ).then(None, None, None, js=_FOLLOW, **EVENT)
     page.tabs.tour.select(
         handlers.open_chapter,
         [page.form.text],
-        [*components(page.form), page.model_line, page.examples, page.views.picture],
+        [
+            *components(page.form),
+            page.model_line,
+            page.examples,
+            page.tabs.compare.models,
+            page.views.picture,
+        ],
         js="() => [Explorer.chapter()]",
         **EVENT,
     ).then(None, None, None, js=_FOLLOW, **EVENT)
@@ -167,21 +174,19 @@ def _connect_views(page: Page, handlers: Handlers) -> None:
 
 def _connect_form(page: Page, handlers: Handlers) -> None:
     form = page.form
-    form.model.input(
-        handlers.model,
-        [form.model, page.model_line],
-        [
-            page.model_line,
-            form.direction,
-            form.beam,
-            form.length_penalty,
-            page.examples,
-            page.views.layer,
-            page.views.head,
-        ],
-        **EVENT,
-    )
-    form.direction.input(handlers.direction, form.direction, [page.examples], **EVENT)
+    of_model = [
+        page.model_line,
+        form.direction,
+        form.beam,
+        form.length_penalty,
+        page.examples,
+        page.views.layer,
+        page.views.head,
+    ]
+    form.model.input(handlers.model, [form.model, page.model_line], of_model, **EVENT)
+    if page.hub is not None and page.hub.form is not None:
+        connect_hub_box(page.hub, handlers.add, [*of_model, form.model, page.tabs.compare.models])
+    form.direction.input(handlers.direction, [form.model, form.direction], [page.examples], **EVENT)
     form.sample.input(
         handlers.sampling,
         form.sample,

@@ -17,8 +17,10 @@ from seq2seq.ui.drawing import Drawing, Origin, Update, status
 from seq2seq.ui.export import export_view
 from seq2seq.ui.figures.tree import Pruned
 from seq2seq.ui.form import AVERAGE, Form, components
+from seq2seq.ui.hub_box import fetching
 from seq2seq.ui.layout import Page, direction_choices, model_line, samples
 from seq2seq.ui.link import form_updates, link_of
+from seq2seq.ui.offers import names_here
 from seq2seq.ui.reading import (
     Chosen,
     attention_view,
@@ -124,11 +126,16 @@ class Handlers:
     def open_link(self, link: Any) -> Update:
         """Fill the form with what the address holds."""
         page, models = self.page, self.service.models
-        update = form_updates(page.form, link, models)
+        # Models may have come since the page was laid out.
+        update: Update = {
+            page.form.model: gr.update(choices=list(models)),
+            page.tabs.compare.models: gr.update(choices=names_here(models)),
+        }
+        update |= form_updates(page.form, link, models)
         if found := link_of(link, models):
             update[page.model_line] = found["line"]
             update[page.examples] = gr.Dataset(samples=found["samples"])
-        return update or {page.form.text: gr.update()}
+        return update
 
     def open_chapter(self, chapter: Any) -> Update:
         """Fill the form with the sentence of a chapter, and choose its picture."""
@@ -218,22 +225,24 @@ class Handlers:
             page.views.head: gr.Radio(value=None),
         }
 
-    def direction(self, direction: Any) -> Update:
+    def direction(self, name: Any, direction: Any) -> Update:
         """Another direction: examples in its source language."""
-        return {self.page.examples: gr.Dataset(samples=samples(str(direction).partition("-")[0]))}
+        model = self.service.models.get(name) if isinstance(name, str) else None
+        pair = model.pair(str(direction)) if model else None
+        return {self.page.examples: gr.Dataset(samples=samples(pair[0] if pair else ""))}
 
     def swap(self, text: Any, name: Any, direction: Any) -> Update:
         """The other way round, if the model can: its translation becomes the sentence."""
         page = self.page
         model = self.service.models.get(name) if isinstance(name, str) else None
-        source, _, target = str(direction).partition("-")
-        if model is None or (target, source) not in model.directions:
+        pair = model.pair(str(direction)) if model else None
+        if model is None or pair is None or pair[::-1] not in model.directions:
             shown = str(name)[:80]
             return {page.status: status("idle", wording.NO_SWAP.format(model=shown))}
         return {
             page.form.text: text if isinstance(text, str) else "",
-            page.form.direction: f"{target}-{source}",
-            page.examples: gr.Dataset(samples=samples(target)),
+            page.form.direction: "-".join(pair[::-1]),
+            page.examples: gr.Dataset(samples=samples(pair[1])),
         }
 
     def sampling(self, chosen: Any) -> Update:
@@ -251,6 +260,32 @@ class Handlers:
         known = isinstance(sample, list) and sample and isinstance(sample[0], str)
         return sample[0] if known else gr.update()
 
+    def add(self, text: Any) -> Iterator[Update]:
+        """Download and load a model of the Hub, and choose it."""
+        page = self.page
+        if page.hub is None:
+            return
+        told = page.hub.status
+        name = str(text).strip()[:120] if isinstance(text, str) else ""
+        yield {told: status("busy", wording.HUB_ASKING.format(name=name))}
+        try:
+            for fetched in self.service.add(name):
+                if fetched.total:
+                    yield {told: status("busy", fetching(name, fetched))}
+        except ValueError as error:
+            yield {told: status("error", str(error))}
+        except Exception:
+            _log.exception("a model could not be loaded")
+            yield {told: status("error", wording.FAILED)}
+        else:
+            models = self.service.models
+            yield {
+                told: status("done", wording.FETCHED.format(name=name)),
+                **self.model(name, None),
+                page.form.model: gr.Dropdown(choices=list(models), value=name),
+                page.tabs.compare.models: gr.CheckboxGroup(choices=names_here(models)),
+            }
+
     # --- Parts --------------------------------------------------------------------------------
 
     def _stream(
@@ -262,6 +297,8 @@ class Handlers:
         begun = False
         try:
             request, origin = read()
+            for fetched in self.service.fetch(request.model):
+                yield {page.status: status("busy", fetching(request.model, fetched))}
             for translation in self.service.translate(request):
                 begun = True
                 yield from self.drawing.show(translation, chosen, origin)

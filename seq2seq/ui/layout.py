@@ -12,9 +12,12 @@ import gradio as gr
 from seq2seq.config import SearchConfig
 from seq2seq.ui import wording
 from seq2seq.ui.form import Form
+from seq2seq.ui.hub_box import HubBox, build_hub_box
+from seq2seq.ui.offers import Model, language_names
+from seq2seq.ui.operator import NO_HUB, Operator
 from seq2seq.ui.panel import ASSETS, address, panel, wordings
 from seq2seq.ui.results import ModelResults
-from seq2seq.ui.service import MAX_CHARACTERS, Model
+from seq2seq.ui.service import MAX_CHARACTERS
 from seq2seq.ui.settings import SETTINGS
 from seq2seq.ui.tabs import Charts, Tabs, Views, build_tabs
 
@@ -42,6 +45,7 @@ class Page:
     document: gr.HTML
     export: gr.HTML
     swap: gr.Button
+    hub: HubBox | None
 
     @property
     def views(self) -> Views:
@@ -54,12 +58,17 @@ class Page:
         return self.tabs.charts
 
 
-def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -> Page:
+def build_page(
+    models: dict[str, Model],
+    results: Sequence[ModelResults] = (),
+    operator: Operator = NO_HUB,
+) -> Page:
     """Lay the page out; call inside a ``gr.Blocks``.
 
     Args:
         models: the model list, the one to begin with first; may be empty.
         results: what was measured about models.
+        operator: which models of the Hub may be used.
     """
     first = next(iter(models.values()), None)
     gr.HTML(
@@ -71,6 +80,7 @@ def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -
         value={
             "label": wording.INTERFACE_LANGUAGE,
             "addresses": {code: address(path) for code, path in wordings().items()},
+            "names": language_names(models.values(), list(wordings())),
         },
     )
     with gr.Row(elem_id="workbench"):
@@ -87,6 +97,7 @@ def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -
             export = panel("saver", elem_id="export")
         with gr.Column(scale=3, min_width=240):
             form, line, swap = _settings(text, models, first)
+            box = build_hub_box(operator) if operator.hub != "off" else None
             examples = gr.Dataset(
                 components=[gr.Textbox(visible=False)],
                 samples=samples(first.directions[0][0]) if first else [],
@@ -95,7 +106,8 @@ def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -
                 samples_per_page=10,
                 type="values",
             )
-    tabs = build_tabs(results, list(models.values()))
+    here = [model for model in models.values() if not model.remote]
+    tabs = build_tabs(results, here)
     return Page(
         form=form,
         tabs=tabs,
@@ -108,6 +120,7 @@ def build_page(models: dict[str, Model], results: Sequence[ModelResults] = ()) -
         document=document,
         export=export,
         swap=swap,
+        hub=box,
     )
 
 

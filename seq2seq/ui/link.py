@@ -9,7 +9,8 @@ import gradio as gr
 from seq2seq.text.surrogates import whole_characters
 from seq2seq.ui.form import Form
 from seq2seq.ui.layout import direction_choices, model_line, samples
-from seq2seq.ui.service import MAX_SENT, Model
+from seq2seq.ui.offers import Model
+from seq2seq.ui.service import MAX_SENT
 from seq2seq.ui.settings import SETTINGS, SettingError
 
 __all__ = ["form_updates", "link_of"]
@@ -45,7 +46,7 @@ def form_updates(form: Form, link: Any, models: dict[str, Model]) -> dict[Any, A
         wanted = str(link.get("direction"))
         known = wanted in [value for _, value in choices]
         value = wanted if known else choices[0][1]
-        updates[form.model] = gr.update(value=model.name)
+        updates[form.model] = gr.update(choices=list(models), value=model.name)
         updates[form.direction] = gr.update(choices=choices, value=value)
     sampled = link.get("sample") == "yes"
     if sampled:
@@ -65,9 +66,7 @@ def link_of(link: Any, models: dict[str, Model]) -> dict[str, Any]:
     model = models.get(str(link.get("model"))) if isinstance(link, dict) else None
     if model is None:
         return {}
-    language = str(link.get("direction")).partition("-")[0]
-    known = {source for source, _ in model.directions}
-    language = language if language in known else model.directions[0][0]
+    language, _ = model.pair(str(link.get("direction"))) or model.directions[0]
     return {"line": model_line(model), "samples": samples(language)}
 
 

@@ -33,7 +33,8 @@ def build(service: Service) -> gr.Blocks:
     with gr.Blocks(title=wording.TITLE, analytics_enabled=False, fill_width=False) as demo:
         results = load_results()
         connect_api(service)  # before the page's own events, which would take the names
-        connect(demo, build_page(service.models, results), service, results)
+        page = build_page(service.models, results, service.operator)
+        connect(demo, page, service, results)
     demo.queue(max_size=_QUEUE, default_concurrency_limit=4, api_open=False)
     return demo
 

@@ -11,16 +11,19 @@ import time
 import unicodedata
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
-from seq2seq.catalogue import embedded
-from seq2seq.checkpoint import Checkpoint, describe
 from seq2seq.config import SamplingConfig, SearchConfig
+from seq2seq.hub import HubError, RepositoryId
 from seq2seq.occlusion import Occlusion
 from seq2seq.pool import TranslatorPool
 from seq2seq.translation import Translation
+from seq2seq.translator import Translator
 from seq2seq.ui import wording
+from seq2seq.ui.downloads import Downloads, Fetched
+from seq2seq.ui.offers import Model, Offers
+from seq2seq.ui.operator import Operator
 
 __all__ = [
     "MAX_CHARACTERS",
@@ -39,8 +42,6 @@ MAX_SENT = 100_000
 """Characters that the page sends at most; what lies beyond is refused anyway."""
 MAX_SECONDS = 60.0
 """Longest time that one translation may take."""
-_POOL_BYTES = 2 * 2**30
-_PREFERRED = ("fr-en-transformer",)
 
 _log = logging.getLogger(__name__)
 
@@ -51,34 +52,6 @@ class RequestError(ValueError):
 
 class TooSlowError(RuntimeError):
     """The translation took longer than :data:`MAX_SECONDS`."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """One entry of the model list.
-
-    Attributes:
-        name: what it is loaded by.
-        line: what it is, in one line.
-        directions: pairs of source and target language.
-        search: its tuned settings, the page's defaults.
-    """
-
-    name: str
-    line: str
-    directions: tuple[tuple[str, str], ...]
-    search: SearchConfig
-
-    @staticmethod
-    def of(name: str, checkpoint: Checkpoint) -> Model:
-        """The entry of an embedded checkpoint."""
-        pairs = ", ".join(wording.direction_name(*pair) for pair in checkpoint.directions)
-        return Model(
-            name=name,
-            line=f"{describe(checkpoint.model)}; {pairs}",
-            directions=checkpoint.directions,
-            search=checkpoint.search,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,28 +82,76 @@ class Request:
 
 @dataclass
 class Service:
-    """Translates with the embedded models.
+    """Translates with the embedded models and those of the Hub that may be used.
 
     Attributes:
-        pool: keeps the models loaded; shared by everybody, holds nobody's text.
+        operator: which models may be used, and what they may cost.
         seconds: longest time for one translation.
+        pool: keeps the models loaded; shared by everybody, holds nobody's text.
+        offers: the model list.
+        downloads: models on their way here.
     """
 
-    pool: TranslatorPool = field(default_factory=lambda: TranslatorPool(_POOL_BYTES))
+    operator: Operator = field(default_factory=Operator.from_environment)
     seconds: float = MAX_SECONDS
+    pool: TranslatorPool = field(init=False)
+    offers: Offers = field(init=False)
+    downloads: Downloads = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pool = TranslatorPool(self.operator.memory_bytes)
+        self.downloads = Downloads(max_bytes=self.operator.download_bytes)
+        self.offers = Offers(self.operator)
 
     @property
     def models(self) -> dict[str, Model]:
-        """All embedded models by name, the one to begin with first."""
-        found = {name: Model.of(name, info) for name, info in embedded().items()}
-        first = [name for name in _PREFERRED if name in found]
-        return {name: found[name] for name in (*first, *sorted(set(found) - set(first)))}
+        """The model list by name, the one to begin with first."""
+        return self.offers.all()
+
+    def prepare(self) -> None:
+        """Download the operator's own models; what cannot be had is left out and logged."""
+        for name in self.operator.models:
+            try:
+                for _ in self.downloads.wait(name):
+                    pass
+            except HubError as error:
+                _log.warning("SEQ2SEQ_MODELS: %s", error)
+        if self.operator.models:
+            self.offers.refresh()
 
     def warm(self) -> threading.Thread:
         """Load the first model in the background, so that the first translation is fast."""
         worker = threading.Thread(target=self._warm, name="warm-up", daemon=True)
         worker.start()
         return worker
+
+    def fetch(self, name: str) -> Iterator[Fetched]:
+        """Download a model of the list that is not here yet; yields how far that is.
+
+        Raises:
+            HubError: it cannot be had; the message says why.
+        """
+        model = self.models.get(name)
+        if model is not None and model.remote:
+            yield from self.downloads.wait(name)
+            self.offers.refresh()
+
+    def add(self, text: str) -> Iterator[Fetched]:
+        """Download a model that somebody named, and load it.
+
+        Raises:
+            RequestError: only listed models may be used here.
+            HubError: there is no such model, or it cannot be had.
+            CheckpointError: it cannot be read.
+        """
+        name = str(RepositoryId.parse(text))
+        model = self.models.get(name)
+        if model is None and self.operator.hub != "any":
+            raise RequestError(wording.HUB_CLOSED)
+        if model is None or model.remote:
+            yield from self.downloads.wait(name)
+        self.pool.get(name)  # says what is wrong with it
+        self.offers.refresh()
 
     def translate(self, request: Request) -> Iterator[Translation]:
         """Yield partial Translations while decoding, then the complete one with its trace.
@@ -141,7 +162,7 @@ class Service:
             TooSlowError: it took too long; partial Translations were yielded before.
         """
         source, target = self._check(request)
-        translator = self.pool.get(request.model)
+        translator = self._translator(request.model)
         deadline = time.monotonic() + self.seconds
         sampled = request.sampling is not None
         stream = translator.translate_stream(
@@ -155,6 +176,7 @@ class Service:
             sample=request.sampling,
             prefix=request.prefix,
             trace=True,
+            search=_by_source_length(translator),
         )
         # Closing the stream stops the search, whether the person or the clock ended it.
         with closing(cast(Generator[Translation, None, None], stream)):
@@ -171,7 +193,8 @@ class Service:
         """
         source, target = self._check_model(request)
         sampled = request.sampling is not None
-        return self.pool.get(request.model).translate(
+        translator = self._translator(request.model)
+        return translator.translate(
             list(texts),
             source=source,
             target=target,
@@ -180,6 +203,7 @@ class Service:
             max_length=request.max_length or None,
             n_best=1,
             sample=request.sampling,
+            search=_by_source_length(translator),
         )
 
     def occlusion(self, translation: Translation) -> Occlusion:
@@ -191,7 +215,13 @@ class Service:
         name = translation.model.name
         if name not in self.models:
             raise RequestError(wording.NO_MODEL.format(name=name[:80]))
-        return self.pool.get(name).occlusion(translation)
+        return self._translator(name).occlusion(translation)
+
+    def _translator(self, name: str) -> Translator:
+        """A model of the list, downloaded and loaded if need be."""
+        for _ in self.fetch(name):
+            pass
+        return self.pool.get(name)
 
     def _check(self, request: Request) -> tuple[str, str]:
         """The direction of a request that can be tried."""
@@ -209,18 +239,24 @@ class Service:
         model = models.get(request.model)
         if model is None:
             raise RequestError(wording.NO_MODEL.format(name=request.model[:80]))
-        source, _, target = request.direction.partition("-")
-        if (source, target) not in model.directions:
+        pair = model.pair(request.direction)
+        if pair is None:
             raise RequestError(f"{model.name} cannot translate {request.direction[:20]}.")
-        return source, target
+        return pair
 
     def _warm(self) -> None:
         try:
-            for name in list(self.models)[:1]:
-                self.pool.get(name)
+            first = next(iter(self.models.values()), None)
+            if first is not None and not first.remote:
+                self.pool.get(first.name)
         except Exception:
             # Whoever asks for the model will get the reason as an answer.
             _log.exception("the first model could not be loaded in advance")
+
+
+def _by_source_length(translator: Translator) -> SearchConfig:
+    """The model's settings, but for a longest output that is the same for all sentences."""
+    return replace(translator.info.search, max_length=None)
 
 
 def _unseen(character: str) -> bool:

@@ -12,9 +12,9 @@ from seq2seq.ui.batch_tab import BatchTab, build_batch_tab
 from seq2seq.ui.compare_tab import CompareTab, build_compare_tab
 from seq2seq.ui.glossary import explained
 from seq2seq.ui.models_tab import build_models_tab
+from seq2seq.ui.offers import Model
 from seq2seq.ui.panel import panel
 from seq2seq.ui.results import ModelResults
-from seq2seq.ui.service import Model
 from seq2seq.ui.tour import tour_view
 
 __all__ = ["Charts", "Tabs", "Views", "build_tabs"]

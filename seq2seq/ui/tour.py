@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seq2seq.ui import wording
-from seq2seq.ui.service import Model
+from seq2seq.ui.offers import Model
 
 __all__ = ["Chapter", "chapters", "tour_view"]
 

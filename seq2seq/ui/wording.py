@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from seq2seq import languages
+
 __all__ = [
     "ALIGNMENTS_TITLE",
     "ALIGNMENT_NOTE",
@@ -44,6 +46,8 @@ __all__ = [
     "EMPTY",
     "EXPORTED",
     "FAILED",
+    "FETCHED",
+    "FETCHING",
     "FIRST_COLUMNS",
     "FIRST_STEPS",
     "FORCE",
@@ -60,6 +64,14 @@ __all__ = [
     "HELP_TREE",
     "HELP_WHAT_IF",
     "HIDDEN",
+    "HUB",
+    "HUB_ASKING",
+    "HUB_CANCEL",
+    "HUB_CLOSED",
+    "HUB_HELP",
+    "HUB_ID",
+    "HUB_LISTED",
+    "HUB_LOAD",
     "HYPOTHESES",
     "INTERFACE_LANGUAGE",
     "INTRODUCTION",
@@ -85,6 +97,7 @@ __all__ = [
     "PICTURES",
     "PLACEHOLDER",
     "REFUSED",
+    "REMOTE_MODEL",
     "ROOT",
     "SCORES_CAPTION",
     "SHOWN",
@@ -368,6 +381,20 @@ NO_SWAP = "{model} does not translate the other way."
 SHOWN_COLUMNS = "Columns"
 COLUMNS = [("all", "all"), ("without special ones", "plain")]
 HIDDEN = "Hidden on average: {mean} of the weight, at most {most} of a row."
+HUB = "More models from the Hugging Face Hub"
+HUB_HELP = (
+    "Any translation model of the Marian (OPUS-MT) kind can be used: write owner and name. It is "
+    "downloaded once, most are 300 MB, and stays here for next time."
+)
+HUB_ID = "Model of the Hub"
+HUB_LOAD = "Load this model"
+HUB_CANCEL = "Cancel"
+HUB_LISTED = "Those in the model list have their cards there:"
+HUB_CLOSED = "Here only the listed models of the Hub can be used."
+HUB_ASKING = "Asking the Hub about {name}…"
+FETCHING = "Downloading {name}: {percent} of {total} MB."
+FETCHED = "{name} is ready."
+REMOTE_MODEL = "{directions}; from the Hugging Face Hub, downloaded when it is first used"
 INTERFACE_LANGUAGE = "Interface language"
 
 NO_RESULTS = (
@@ -394,12 +421,11 @@ HELP_ALIGNMENTS = (
 ALIGNMENT_NOTE = "{model}, {direction}: {rate} at best, {sentences} sentences"
 
 _SPECIAL = {"<s>": "start of the sentence", "</s>": "end of the sentence"}
-_LANGUAGES = {"de": "German", "en": "English", "fr": "French", "zh": "Chinese"}
 
 
 def language_name(code: str) -> str:
     """``"French"`` for ``"fr"``; a code without a name stays as it is."""
-    return _LANGUAGES.get(code, code)
+    return languages.language_name(code)
 
 
 def token_name(text: str) -> str:

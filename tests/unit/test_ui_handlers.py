@@ -16,8 +16,9 @@ from seq2seq.ui.figures.table import percent
 from seq2seq.ui.form import AVERAGE, components
 from seq2seq.ui.handlers import Handlers
 from seq2seq.ui.layout import build_page, direction_choices, model_line, samples
+from seq2seq.ui.offers import Model
 from seq2seq.ui.results import Alignment, HeadError, ModelResults
-from seq2seq.ui.service import Model, Request, Service
+from seq2seq.ui.service import Request, Service
 
 SENTENCE = "Le chat voit la maison."
 
@@ -274,8 +275,9 @@ def test_the_same_model_once_more_changes_no_setting(handlers: Handlers) -> None
 
 
 def test_another_direction_brings_examples_of_its_source(handlers: Handlers) -> None:
-    update = handlers.direction("de-en")
-    assert update[handlers.page.examples].raw_samples == samples("de")
+    update = handlers.direction("fr-en-transformer", "fr-en")
+    assert update[handlers.page.examples].raw_samples == samples("fr")
+    assert not handlers.direction("fr-en-transformer", "de-en")[handlers.page.examples].raw_samples
 
 
 @pytest.mark.parametrize("name", [None, [], {}, 5, "x" * 10**6])

@@ -14,7 +14,8 @@ from seq2seq.catalogue import FOLDER_VARIABLE
 from seq2seq.ui.form import Form
 from seq2seq.ui.layout import build_page
 from seq2seq.ui.link import form_updates, link_of
-from seq2seq.ui.service import Model, Service
+from seq2seq.ui.offers import Model
+from seq2seq.ui.service import Service
 
 LINK = {"text": "Le chat.", "model": "many", "direction": "de-en", "beam": "3", "n_best": "2"}
 
@@ -94,7 +95,10 @@ def test_no_link_changes_nothing(form: Form, models: dict[str, Model], link: Any
 def test_the_model_of_a_link_brings_its_line_and_examples(models: dict[str, Model]) -> None:
     found = link_of(LINK, models)
     assert found["line"]["model"] == "many"
-    assert found["samples"] == link_of(LINK | {"direction": "de-fr"}, models)["samples"]
+    assert found["samples"][0] == ["Die Katze sitzt auf dem Stuhl."]
+    # A direction that the model lacks: the form shows its first one, and so do the examples.
+    other = link_of(LINK | {"direction": "de-fr"}, models)["samples"]
+    assert other[0] == ["The cat is sitting on the chair."]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)

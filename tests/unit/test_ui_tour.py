@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from seq2seq.config import SearchConfig
 from seq2seq.ui import wording
 from seq2seq.ui.glossary import explained
-from seq2seq.ui.service import Model
+from seq2seq.ui.offers import Model
 from seq2seq.ui.tour import chapters, tour_view
 
 
