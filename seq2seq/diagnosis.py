@@ -16,7 +16,7 @@ import numpy as np
 from seq2seq.decoding.trace import Candidate
 from seq2seq.path import best_path
 from seq2seq.text.encoding import Encoding
-from seq2seq.text.language import guess_language
+from seq2seq.text.language import guess_language, recognises
 from seq2seq.text.normalise import LANGUAGES
 from seq2seq.text.repeats import find_repeat, plain_words
 from seq2seq.translation import AttentionMap, Translation
@@ -78,17 +78,28 @@ def diagnose(translation: Translation) -> tuple[Sign, ...]:
 
 
 def _source(translation: Translation) -> Iterator[Sign]:
-    guess = _other_language(translation.source.text, translation.source_language)
+    guess = _other_language(
+        translation.source.text, translation.source_language, translation.target_language
+    )
     if guess:
         yield Sign("source", detail=guess)
 
 
-def _other_language(text: str, expected: str) -> str:
-    """The language that a text seems to be in instead; empty for none, or for too short a text."""
-    if len(plain_words(text)) < _TELLING:
+def _other_language(text: str, expected: str, other: str) -> str:
+    """The language that a text seems to be in instead of ``expected``.
+
+    Asked is whether it is one of the two languages of the translation or of the most frequent
+    ones: among very many, short texts are often guessed wrongly.
+
+    Returns:
+        Its code; empty for none, for too short a text, and for languages that nobody can tell.
+    """
+    code, side = (language.partition("-")[0] for language in (expected, other))
+    if len(plain_words(text)) < _TELLING or not recognises(code):
         return ""
-    guess = guess_language(text, among=LANGUAGES)
-    return "" if guess == expected else guess
+    among = {code, *LANGUAGES, *([side] if recognises(side) else [])}
+    guess = guess_language(text, among=sorted(among))
+    return "" if guess == code else guess
 
 
 def _loop(translation: Translation) -> Iterator[Sign]:
@@ -126,7 +137,9 @@ def _copied(translation: Translation) -> Iterator[Sign]:
 
 
 def _language(translation: Translation) -> Iterator[Sign]:
-    guess = _other_language(translation.text, translation.target_language)
+    guess = _other_language(
+        translation.text, translation.target_language, translation.source_language
+    )
     if guess:
         yield _sign(translation, "language", at_word=0, detail=guess)
 

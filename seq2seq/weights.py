@@ -7,15 +7,17 @@ against the shapes that the configuration implies before memory is set aside for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from huggingface_hub import load_state_dict_from_file, save_torch_state_dict
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 from seq2seq.config import ConfigError, ModelConfig, read_json
 from seq2seq.nn import AnyModel, build_model
@@ -172,7 +174,7 @@ def _outline(folder: Path, config: ModelConfig) -> AnyModel:
         if key.endswith("_layers") and value > _MAX_LAYERS:
             raise CheckpointError(f"{where}: {key} is {value}, at most {_MAX_LAYERS} are read")
     try:
-        with torch.device("meta"):
+        with _Unfilled(), torch.device("meta"):
             model = build_model(config)
     except ConfigError as error:
         raise CheckpointError(f"{where}: {error}") from error
@@ -183,6 +185,23 @@ def _outline(folder: Path, config: ModelConfig) -> AnyModel:
     if computed > _MAX_TABLE:
         raise CheckpointError(f"{where}: the model's position tables are too large to be built")
     return model
+
+
+class _Unfilled(TorchFunctionMode):
+    """Draws no random numbers for tensors without memory: torch would import its compiler for it,
+    which takes a second."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in (init.normal_, Tensor.normal_):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def _shards(folder: Path) -> dict[Path, frozenset[str] | None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-__all__ = ["guess_language"]
+__all__ = ["guess_language", "recognises"]
 
 
 def guess_language(text: str, *, among: Sequence[str]) -> str:
@@ -20,6 +20,16 @@ def guess_language(text: str, *, among: Sequence[str]) -> str:
     """
     code: str = _identifier(tuple(sorted(among))).classify(text)[0]
     return code
+
+
+def recognises(language: str) -> bool:
+    """Whether texts in a language can be told from others."""
+    return language in _classes()
+
+
+@cache
+def _classes() -> frozenset[str]:
+    return frozenset(LanguageIdentifier.from_model_file(MODEL_FILE).nb_classes)
 
 
 @cache

@@ -85,6 +85,7 @@ def _connect_translation(page: Page, handlers: Handlers) -> None:
     go = [page.go.click, page.form.text.submit]
     told = [page.status, page.stop]
     drawn = [*told, page.result, *cleared, page.views.layer, page.views.head]
+    fetched = [page.model_line, page.tabs.compare.models]
     # What the page says by itself, before the server takes its turn and if it never does.
     gr.on(go, None, [page.status], told, js=_BEGIN, **EVENT)
     gr.on(page.stop.click, None, [page.status], told, js=_STOP, **EVENT)
@@ -92,7 +93,7 @@ def _connect_translation(page: Page, handlers: Handlers) -> None:
         go,
         handlers.translate,
         [*components(page.form), *components(page.views)],
-        drawn,
+        [*drawn, *fetched],
         js=SEND_TEXT,
         trigger_mode="once",
         concurrency_limit=2,
@@ -101,7 +102,7 @@ def _connect_translation(page: Page, handlers: Handlers) -> None:
     changing = page.result.edit(
         handlers.what_if,
         [page.document, page.result, *components(page.views)],
-        drawn,
+        [*drawn, *fetched],
         js=_SEND_EDIT,
         trigger_mode="once",
         concurrency_limit=2,

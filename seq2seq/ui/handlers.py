@@ -297,8 +297,7 @@ class Handlers:
         begun = False
         try:
             request, origin = read()
-            for fetched in self.service.fetch(request.model):
-                yield {page.status: status("busy", fetching(request.model, fetched))}
+            yield from self._fetch(request.model)
             for translation in self.service.translate(request):
                 begun = True
                 yield from self.drawing.show(translation, chosen, origin)
@@ -307,6 +306,21 @@ class Handlers:
         except Exception:
             _log.exception("a translation failed")
             yield self._ended("error", wording.FAILED, clear=begun)
+
+    def _fetch(self, name: str) -> Iterator[Update]:
+        """Download a model that is not here yet, and say how far that is."""
+        page = self.page
+        here = True
+        for fetched in self.service.fetch(name):
+            here = False
+            yield {page.status: status("busy", fetching(name, fetched))}
+        models = self.service.models
+        if not here and name in models:
+            yield {
+                page.status: status("busy", wording.BUSY),
+                page.model_line: model_line(models[name]),
+                page.tabs.compare.models: gr.CheckboxGroup(choices=names_here(models)),
+            }
 
     def _ended(self, kind: str, text: str, *, clear: bool) -> Update:
         """A message, and no charts where they would belong to another translation."""

@@ -62,7 +62,9 @@ def build_hub_box(operator: Operator) -> HubBox:
         told = panel("status", elem_id="hub-status")
         if operator.listed:
             links = " ".join(map(_link, (entry.id for entry in operator.listed)))
-            gr.HTML(f"<p>{escape(wording.HUB_LISTED)}</p><p translate=no>{links}</p>")
+            gr.HTML(
+                f'<p>{escape(wording.HUB_LISTED)}</p><p class="cards" translate="no">{links}</p>'
+            )
     return HubBox(form, told)
 
 

@@ -106,8 +106,9 @@ class Offers:
             for name in hub.cached_names():
                 if name not in found and (model := _here(name)):
                     found[name] = model
+        here_first = dict(sorted(found.items(), key=lambda item: item[1].remote))
         with self._lock:
-            self._own, self._hub = own, found
+            self._own, self._hub = own, here_first
 
 
 def names_here(models: Mapping[str, Model]) -> list[str]:
