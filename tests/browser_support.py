@@ -99,6 +99,13 @@ def choose(page: Page, elem_id: str, name: str) -> None:
     page.locator(f"#{elem_id}").get_by_label(name, exact=True).check()
 
 
+def choose_option(page: Page, elem_id: str, name: str) -> None:
+    """An entry of a dropdown."""
+    page.locator(f"#{elem_id} input").click()
+    page.get_by_role("option", name=name, exact=True).click()
+    expect(page.locator(f"#{elem_id} input")).to_have_value(name)
+
+
 def open_settings(page: Page) -> None:
     """Unfold the settings; gradio sets their first values some frames after it shows them."""
     page.get_by_role("button", name="Decoding settings").click()

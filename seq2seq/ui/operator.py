@@ -95,6 +95,8 @@ def _read_list(path: Path) -> tuple[Listed, ...]:
     """``[{"id": "owner/name", "directions": ["en-de"]}]``."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, list) or not all(entry["directions"] for entry in values):
+            raise TypeError
         return tuple(
             Listed(
                 str(RepositoryId.parse(entry["id"])),

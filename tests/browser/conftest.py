@@ -7,7 +7,9 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,9 +37,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def app_url() -> Iterator[str]:
-    """``python app.py`` on a free port."""
+@contextmanager
+def running_app(environment: Mapping[str, str]) -> Iterator[str]:
+    """``python app.py`` on a free port; gives its address."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-u", "app.py", "--host", "127.0.0.1", "--port", str(port)],
@@ -45,7 +47,7 @@ def app_url() -> Iterator[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "NO_PROXY": "127.0.0.1"},
+        env={**environment, "NO_PROXY": "127.0.0.1"},
     )
     assert process.stdout is not None
     seen = []
@@ -55,9 +57,20 @@ def app_url() -> Iterator[str]:
             break
     else:
         pytest.fail(f"the app did not start:\n{''.join(seen)}")
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait()
+    # Nobody else reads what it still prints: a full pipe would stop it.
+    threading.Thread(target=process.stdout.read, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def app_url() -> Iterator[str]:
+    """The app as most people start it."""
+    with running_app(os.environ) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -531,7 +531,7 @@ class TestNames:
     ) -> None:
         monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
         monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-        with pytest.raises(HubError, match="http://127.0.0.1:9 cannot be reached"):
+        with pytest.raises(HubError, match=r"http://127\.0\.0\.1:9 cannot be reached"):
             Translator.load("Helsinki-NLP/opus-mt-fr-en")
 
     def test_a_damaged_neighbour_hides_nothing(
