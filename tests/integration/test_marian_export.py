@@ -50,7 +50,9 @@ def checkpoint(folder: Path, *, tags: bool = False, config: dict[str, Any] | Non
     info = CheckpointInfo(
         name="tiny", languages=languages, target_tags=tags,
         directions=tuple((languages[0], code) for code in languages[1:]),
-        search=SearchConfig(beam=4, n_best=4, max_length=22, forced_end=True),
+        search=SearchConfig(
+            beam=4, n_best=4, max_length=22, forced_end=True, stopping="heuristic"
+        ),
     )  # fmt: skip
     save_checkpoint(folder, model, text, info, storage="fp32")
     return folder
