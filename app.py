@@ -2,11 +2,11 @@
 
 import sys
 
-from seq2seq.ui.server import build, serve
-from seq2seq.ui.service import Service
+from seq2seq.ui.server import Options, build, serve, start
 
-service = Service()
+options = Options.read(sys.argv[1:] if __name__ == "__main__" else [])
+service = start()
 demo = build(service)
 
 if __name__ == "__main__":
-    sys.exit(serve(demo, service, sys.argv[1:]))
+    sys.exit(serve(demo, service, options))

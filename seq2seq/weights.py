@@ -188,8 +188,10 @@ def _outline(folder: Path, config: ModelConfig) -> AnyModel:
 
 
 class _Unfilled(TorchFunctionMode):
-    """Draws no random numbers for tensors without memory: torch would import its compiler for it,
-    which takes a second."""
+    """Draws no random numbers where there is no memory for them.
+
+    Torch would import its compiler for that, which takes longer than loading the model.
+    """
 
     def __torch_function__(
         self,

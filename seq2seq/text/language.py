@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import cache
 from typing import Any
 
@@ -29,12 +30,19 @@ def recognises(language: str) -> bool:
 
 @cache
 def _classes() -> frozenset[str]:
-    return frozenset(LanguageIdentifier.from_model_file(MODEL_FILE).nb_classes)
+    return frozenset(_everything().nb_classes)
+
+
+@cache
+def _everything() -> Any:
+    """The identifier of all languages; unpacking its file takes half a second."""
+    return LanguageIdentifier.from_model_file(MODEL_FILE)
 
 
 @cache
 def _identifier(languages: tuple[str, ...]) -> Any:
-    # Each choice of languages has an identifier of its own, so threads never change another's.
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
+    # Each choice of languages has an identifier of its own, so threads never change another's;
+    # they share the large tables, which are only read.
+    identifier = copy(_everything())
     identifier.set_languages(list(languages))
     return identifier

@@ -3,28 +3,72 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Self
 
 import gradio as gr
 
+from seq2seq.hub import HubError
 from seq2seq.ui import wording
 from seq2seq.ui.api import connect_api
 from seq2seq.ui.connect import connect
 from seq2seq.ui.layout import build_page
+from seq2seq.ui.operator import OperatorError
 from seq2seq.ui.panel import ASSETS, static_files
 from seq2seq.ui.results import load_results
 from seq2seq.ui.service import Service
+from seq2seq.ui.zero import ZeroPool, on_zero_gpu
 
-__all__ = ["MAX_BODY_BYTES", "build", "launch_options", "serve"]
+__all__ = ["MAX_BODY_BYTES", "Options", "build", "launch_options", "serve", "start"]
 
 MAX_BODY_BYTES = 8 * 2**20
 """Largest request; the page sends its document back to have a chart drawn anew."""
 _QUEUE = 32
 _SYSTEM_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 _MONO_FONT = ("ui-monospace", "Menlo", "Consolas", "Noto Sans Mono", "monospace")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where to listen; None leaves it to gradio, which follows GRADIO_SERVER_NAME and _PORT."""
+
+    host: str | None = None
+    port: int | None = None
+
+    @classmethod
+    def read(cls, arguments: Sequence[str]) -> Self:
+        """Those of a command line; ends the program with one line if they are wrong."""
+        parser = argparse.ArgumentParser(prog="app.py", description="Translate and see how.")
+        parser.add_argument(
+            "--host", default=_host(), help="address to listen on (default: this machine only)"
+        )
+        parser.add_argument("--port", type=_port, help="port (default: the first free from 7860)")
+        found = parser.parse_args(arguments)
+        return cls(host=found.host, port=found.port)
+
+
+def start() -> Service:
+    """The models, with those downloaded that the operator wants to be there.
+
+    Raises:
+        SystemExit: a variable of the environment cannot be followed; one line says which.
+    """
+    try:
+        service = Service()
+        if on_zero_gpu():
+            service.pool = ZeroPool(service.operator.memory_bytes)
+        service.prepare()
+    except (OperatorError, HubError) as error:
+        print(f"app.py: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    return service
 
 
 def build(service: Service) -> gr.Blocks:
@@ -52,6 +96,7 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "ssr_mode": False,
         "share": False,
+        "pwa": False,  # as everywhere else; gradio would turn it on in a Space
         # Tools for language models, where the package for it is installed.
         "mcp_server": find_spec("mcp") is not None,
         "max_file_size": 1,  # the page takes no uploads
@@ -59,29 +104,49 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def serve(demo: gr.Blocks, service: Service, arguments: Sequence[str]) -> int:
-    """Serve the page until it is interrupted.
+def serve(demo: gr.Blocks, service: Service, options: Options) -> int:
+    """Serve the page until it is interrupted or terminated.
 
     Args:
         demo: what :func:`build` returned.
         service: its models; the first one is loaded in the background.
-        arguments: of the command line. Without options, GRADIO_SERVER_NAME and
-            GRADIO_SERVER_PORT are followed.
+        options: where to listen.
 
     Returns:
         The exit status: 1 if the address cannot be used.
     """
-    parser = argparse.ArgumentParser(prog="app.py", description="Translate and see how.")
-    parser.add_argument("--host", help="address to listen on (default: this machine only)")
-    parser.add_argument("--port", type=_port, help="port (default: the first free from 7860)")
-    options = parser.parse_args(arguments)
     service.warm()
     try:
-        demo.launch(server_name=options.host, server_port=options.port, **launch_options())
+        with _termination_as_interrupt():
+            demo.launch(server_name=options.host, server_port=options.port, **launch_options())
     except OSError as error:
         print(f"app.py: cannot listen there: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        pass  # before gradio began to wait for it
     return 0
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM close the page as Ctrl-C does; process 1 of a container would ignore it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread hears of signals
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _host() -> str | None:
+    """Every address on a Space, whose proxy comes from outside; else what gradio chooses.
+
+    Spaces of gradio set GRADIO_SERVER_NAME, those made of a Dockerfile do not.
+    """
+    on_space = bool(os.environ.get("SPACE_ID"))
+    return "0.0.0.0" if on_space and not os.environ.get("GRADIO_SERVER_NAME") else None  # noqa: S104
 
 
 def _port(text: str) -> int:

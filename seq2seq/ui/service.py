@@ -18,6 +18,7 @@ from seq2seq.config import SamplingConfig, SearchConfig
 from seq2seq.hub import HubError, RepositoryId
 from seq2seq.occlusion import Occlusion
 from seq2seq.pool import TranslatorPool
+from seq2seq.text.language import recognises
 from seq2seq.translation import Translation
 from seq2seq.translator import Translator
 from seq2seq.ui import wording
@@ -249,6 +250,7 @@ class Service:
             first = next(iter(self.models.values()), None)
             if first is not None and not first.remote:
                 self.pool.get(first.name)
+                recognises("en")  # reads what tells languages apart
         except Exception:
             # Whoever asks for the model will get the reason as an answer.
             _log.exception("the first model could not be loaded in advance")

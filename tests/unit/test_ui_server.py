@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from seq2seq.catalogue import FOLDER_VARIABLE
 from seq2seq.ui.panel import panel, static_files
-from seq2seq.ui.server import MAX_BODY_BYTES, build, launch_options, serve
+from seq2seq.ui.server import MAX_BODY_BYTES, Options, build, launch_options, serve
 from seq2seq.ui.service import Service
 
 
@@ -67,7 +67,7 @@ def test_nothing_is_reported_to_anybody() -> None:
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "http", "²"])
 def test_wrong_ports_get_one_line(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        serve(gr.Blocks(analytics_enabled=False), Service(), [f"--port={port}"])
+        Options.read([f"--port={port}"])
     assert caught.value.code == 2
     assert "is not a port" in capsys.readouterr().err
 
@@ -81,7 +81,7 @@ def test_a_port_in_use_gets_one_line(
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        status = serve(build(service), service, ["--host=127.0.0.1", f"--port={port}"])
+        status = serve(build(service), service, Options("127.0.0.1", port))
     assert status == 1
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
