@@ -21,6 +21,7 @@ from seq2seq.config import SearchConfig
 from seq2seq.decoding.search import PartialHypothesis, SearchResult, search
 from seq2seq.device import precision_name, running_dtype
 from seq2seq.formats import load_model
+from seq2seq.inference import InferenceModel, Precision, choose
 from seq2seq.nn import AnyModel, Memory
 
 __all__ = ["Outcome", "Runner"]
@@ -59,6 +60,7 @@ class Runner:
         checkpoint: loaded on the CPU in fp32; its model is moved, not copied.
         device: where it shall run.
         dtype: of the weights; None for what suits the device.
+        precision: on a CPU, ``int8`` or ``fp32``; None for the faster.
         last_resort: running out of memory here is an error.
     """
 
@@ -68,9 +70,11 @@ class Runner:
         *,
         device: torch.device,
         dtype: torch.dtype | None = None,
+        precision: Precision | None = None,
         last_resort: bool = False,
     ) -> None:
-        self._checkpoint = checkpoint
+        self._info, self._folder = checkpoint.info, checkpoint.folder
+        self._revision = checkpoint.revision
         self._last_resort = last_resort
         self.device = device
         self.dtype = running_dtype(device) if dtype is None else dtype
@@ -86,14 +90,15 @@ class Runner:
             # The model may be half moved and rounded: only a fresh one is whole.
             model = self._fresh().model
             self.device, self.dtype = torch.device("cpu"), torch.float32
-        self.model: AnyModel = model.eval()
+        on_cpu = self.device.type == "cpu"
+        chosen = choose(precision) if on_cpu and self.dtype == torch.float32 else None
+        self.precision = chosen or precision_name(self.dtype)
+        self.model = InferenceModel(model.eval(), precision=chosen)
 
     @property
     def memory_bytes(self) -> int:
-        """Memory of the parameters and tables, the copy on the CPU included if there is one."""
-        tensors = (*self.model.parameters(), *self.model.buffers())
-        own = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-        return own + (self._refuge.memory_bytes if self._refuge else 0)
+        """Memory of the weights and tables, the copy on the CPU included if there is one."""
+        return self.model.memory_bytes + (self._refuge.memory_bytes if self._refuge else 0)
 
     def run(
         self,
@@ -130,12 +135,12 @@ class Runner:
                 encoder=timed.seconds,
                 decoder=total - timed.seconds,
                 device=str(self.device),
-                precision=precision_name(self.dtype),
+                precision=self.precision,
                 warnings=self._warnings,
             )
         # Outside the except block, so that the failed search's tensors are no longer held.
         warning = f"{self.device} ran out of memory, so this was translated on the CPU"
-        _log.warning("%s: %s", self._checkpoint.info.name, warning)
+        _log.warning("%s: %s", self._info.name, warning)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         outcome = self._on_cpu().run(
@@ -193,8 +198,8 @@ class Runner:
 
     def _fresh(self) -> LoadedCheckpoint:
         """The checkpoint once more, as it lies on disk."""
-        fresh = load_model(self._checkpoint.folder)
-        if fresh.revision != self._checkpoint.revision:
+        fresh = load_model(self._folder)
+        if fresh.revision != self._revision:
             raise CheckpointError(f"{fresh.folder}: has changed since it was loaded; load it again")
         return fresh
 
@@ -202,7 +207,7 @@ class Runner:
 class _Timed:
     """A model that adds up the time spent in its encoder and is otherwise the model itself."""
 
-    def __init__(self, model: AnyModel) -> None:
+    def __init__(self, model: InferenceModel) -> None:
         self._model = model
         self.seconds = 0.0
 

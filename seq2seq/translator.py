@@ -15,10 +15,11 @@ import torch
 from seq2seq.catalogue import locate
 from seq2seq.checkpoint import Checkpoint, LoadedCheckpoint, describe
 from seq2seq.config import SamplingConfig, SearchConfig
-from seq2seq.device import choose_device, precision_name
+from seq2seq.device import choose_device
 from seq2seq.document import Writer
 from seq2seq.engine import Engine
 from seq2seq.formats import load_model
+from seq2seq.inference import Precision
 from seq2seq.occlusion import Occlusion, leave_out
 from seq2seq.request import (
     MAX_CHARACTERS,
@@ -62,6 +63,7 @@ class Translator:
         batch_tokens: source pieces times beam per batch when many texts are translated; None
             takes :data:`BATCH_TOKENS` or :data:`BATCH_TOKENS_GPU`.
         workers: batches that run at the same time when many texts are translated.
+        precision: on a CPU, ``int8`` or ``fp32``; None for the fastest that the machine has.
 
     Raises:
         DeviceError: this machine lacks the device.
@@ -75,6 +77,7 @@ class Translator:
         device: str | None = None,
         batch_tokens: int | None = None,
         workers: int = 1,
+        precision: Precision | None = None,
     ) -> None:
         if batch_tokens is not None and batch_tokens < 1:
             raise TranslatorError(f"batch_tokens is {batch_tokens}, it must be at least 1")
@@ -82,7 +85,7 @@ class Translator:
             raise TranslatorError(f"workers is {workers}, it must be between 1 and 1024")
         self._info = checkpoint.info
         self._text = checkpoint.text
-        self._runner = Runner(checkpoint, device=choose_device(device))
+        self._runner = Runner(checkpoint, device=choose_device(device), precision=precision)
         model = self._runner.model
         settings = model.config.to_dict()
         learned = settings.get("positions") == "learned"
@@ -93,7 +96,7 @@ class Translator:
             architecture=describe(model.config),
             parameters=model.parameter_count,
             device=str(self._runner.device),
-            precision=precision_name(self._runner.dtype),
+            precision=self._runner.precision,
         )
         self._reader = Reader(checkpoint.text, max_pieces=min(MAX_PIECES, most or MAX_PIECES))
         writer = Writer(
@@ -122,6 +125,7 @@ class Translator:
         threads: int | None = None,
         batch_tokens: int | None = None,
         workers: int = 1,
+        precision: Precision | None = None,
     ) -> Self:
         """Load an embedded checkpoint by name, or any checkpoint folder.
 
@@ -131,7 +135,7 @@ class Translator:
             threads: sets torch's threads per operation **for the whole process**; None leaves
                 them alone. Small models are fastest with 1: two threads of this size wait for
                 each other longer than they compute, above all beside other busy processes.
-            batch_tokens, workers: as in the class.
+            batch_tokens, workers, precision: as in the class.
 
         Raises:
             ModelNotFoundError: no such name or folder; lists what there is.
@@ -144,7 +148,13 @@ class Translator:
                 raise TranslatorError(f"threads is {threads}, it must be between 1 and 1024")
             torch.set_num_threads(threads)
         checkpoint = load_model(locate(name))
-        return cls(checkpoint, device=chosen, batch_tokens=batch_tokens, workers=workers)
+        return cls(
+            checkpoint,
+            device=chosen,
+            batch_tokens=batch_tokens,
+            workers=workers,
+            precision=precision,
+        )
 
     @property
     def info(self) -> Checkpoint:

@@ -168,7 +168,7 @@ class _Given:
             )
         if not torch.equal(tables[0], tables[-1]):
             raise CheckpointError(f"{self._folder}: the two sides have different positions")
-        return tables[0][:count]
+        return torch.cat([tables[0][:count], computed[count:]])
 
     def nothing_left(self) -> None:
         """What transformers stores twice, or positions, may be left; nothing else."""

@@ -71,13 +71,18 @@ class RecurrentLayer(nn.Module):
         self._initialise()
 
     @property
-    def _weights(self) -> list[nn.Parameter]:
+    def weights(self) -> list[nn.Parameter]:
         """Input matrix, recurrent matrix, input bias, recurrent bias."""
         return self.rnn.all_weights[0]
 
+    @property
+    def has_cell(self) -> bool:
+        """Whether it is an LSTM, which has a memory beside its output."""
+        return isinstance(self.rnn, nn.LSTM)
+
     def _initialise(self) -> None:
         """Orthogonal recurrent matrices, Xavier input matrices, forget gates open at first."""
-        input_matrix, recurrent_matrix, input_bias, recurrent_bias = self._weights
+        input_matrix, recurrent_matrix, input_bias, recurrent_bias = self.weights
         with torch.no_grad():
             for matrix in torch.split(input_matrix, self.size):
                 nn.init.xavier_uniform_(matrix)
@@ -126,8 +131,13 @@ class RecurrentLayer(nn.Module):
 
     def gates(self, x: Tensor) -> Tensor:
         """The input's part of the gates, (..., input_size) to (..., gates)."""
-        matrix, _, bias, _ = self._weights
+        matrix, _, bias, _ = self.weights
         return F.linear(x, matrix, bias)
+
+    def recur(self, hidden: Tensor) -> Tensor:
+        """The previous output's part of the gates, (rows, size) to (rows, gates)."""
+        _, matrix, _, bias = self.weights
+        return F.linear(hidden, matrix, bias)
 
     def split_gates(self, x: Tensor, *, width: int) -> tuple[Tensor, Tensor]:
         """Gates of the known part ``x`` (..., width) of an input whose rest comes step by step.
@@ -136,7 +146,7 @@ class RecurrentLayer(nn.Module):
             The known part's gates (..., gates), and the matrix (gates, input_size - width) that
             the rest of the input is to be multiplied with and added.
         """
-        matrix, _, bias, _ = self._weights
+        matrix, _, bias, _ = self.weights
         known, rest = torch.split(matrix, [width, matrix.shape[1] - width], dim=1)
         return F.linear(x, known, bias), rest
 
@@ -147,8 +157,7 @@ class RecurrentLayer(nn.Module):
             gates: (rows, gates), the input's part, see :meth:`gates`.
             state: of the same rows.
         """
-        _, matrix, _, bias = self._weights
-        recurrent = F.linear(state.hidden, matrix, bias)
+        recurrent = self.recur(state.hidden)
         if state.cell is None:
             return CellState(_gru(gates, recurrent, state.hidden), None)
         i, f, g, o = (gates + recurrent).chunk(4, dim=-1)

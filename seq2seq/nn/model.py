@@ -13,6 +13,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import torch
@@ -180,8 +181,8 @@ class Seq2SeqModel(nn.Module, ABC, Generic[MemoryT, StateT]):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters live."""
-        return next(self.parameters()).device
+        """Where the weights live."""
+        return next(chain(self.parameters(), self.buffers())).device
 
 
 AnyModel = Seq2SeqModel[Any, Any]

@@ -5,8 +5,6 @@ Shapes: ``rows`` sentences, ``H`` heads of width ``D``, ``T`` queries, ``S`` key
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -30,7 +28,7 @@ def attend(
     Returns:
         The context (rows, H, T, D) and the weights (rows, H, T, S), exactly 0 where not allowed.
     """
-    scores = (query * (1 / math.sqrt(query.shape[-1]))) @ key.transpose(-1, -2)
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     if allowed is not None:
         scores = scores.masked_fill(~allowed, float("-inf"))
     weights = scores.softmax(dim=-1)

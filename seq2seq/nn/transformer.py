@@ -36,6 +36,10 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+_LONGEST = 1026
+"""Positions of the longest output of a search, start and end included."""
+
+
 @dataclass(frozen=True)
 class TransformerMemory(Memory):
     """Keys and values of the source for every decoder layer, each (rows, H, S, D)."""
@@ -51,7 +55,11 @@ class TransformerState(DecoderState):
     memory: TransformerMemory
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
-    position: int
+
+
+def _tracing() -> bool:
+    """Whether the step is made one unit: with sequences that the tables are long enough for."""
+    return bool(torch._C._get_tracing_state())
 
 
 def sinusoids(length: int, width: int, *, halves: bool = False) -> Tensor:
@@ -210,9 +218,8 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
         if config.tie_output:
             self.output.weight = self.target_embedding.weight
         if config.positions != "learned":
-            self.position_table = sinusoids(
-                config.max_positions, config.d_model, halves=self._halves
-            )
+            length = max(config.max_positions, _LONGEST)
+            self.position_table = sinusoids(length, config.d_model, halves=self._halves)
 
     @property
     def attention_layout(self) -> AttentionLayout:
@@ -244,13 +251,13 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
     def start(self, memory: TransformerMemory) -> TransformerState:
         """See :meth:`Seq2SeqModel.start`."""
         empty = tuple(key[:, :, :0] for key in memory.keys)
-        return TransformerState(memory=memory, keys=empty, values=empty, position=0)
+        return TransformerState(memory=memory, keys=empty, values=empty)
 
     def step(self, tokens: Tensor, state: TransformerState) -> StepOutput[TransformerState]:
         """See :meth:`Seq2SeqModel.step`."""
         memory = state.memory
         allowed = memory.mask[:, None, None, :]
-        x = self._embed(tokens[:, None], "target", start=state.position)
+        x = self._embed(tokens[:, None], "target", start=state.keys[0].shape[2])
         attention, keys, values = [], [], []
         for n, layer in enumerate(self._decoder_layers):
             x, weights, key, value = layer.step(
@@ -260,9 +267,7 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
             keys.append(key)
             values.append(value)
         logits = self.project(self.decoder_norm(x)[:, 0])
-        grown = TransformerState(
-            memory=memory, keys=tuple(keys), values=tuple(values), position=state.position + 1
-        )
+        grown = TransformerState(memory=memory, keys=tuple(keys), values=tuple(values))
         return StepOutput(logits=logits, attention=torch.stack(attention, dim=1), state=grown)
 
     def hidden(self, memory: TransformerMemory, target_in: Tensor) -> Tensor:
@@ -304,13 +309,13 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
         """Rows ``start`` to ``end`` of the position table."""
         if self.config.positions == "learned":
             table = self.source_positions if side == "source" else self.target_positions
-            if end > len(table):
+            if not _tracing() and end > len(table):
                 raise ValueError(
                     f"a sequence of {end} pieces is longer than the {len(table)} positions "
                     "that this model has learned"
                 )
             return table[start:end]
-        if end > len(self.position_table):  # beyond the prepared table: computed when needed
+        if not _tracing() and end > len(self.position_table):  # computed when needed
             longer = sinusoids(end, self.config.d_model, halves=self._halves)
             return longer[start:].to(self.position_table.device)
         return self.position_table[start:end]

@@ -64,7 +64,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "marian"
         export_marian(checkpoint, folder)
-        translator = Translator.load(options.model)
+        translator = Translator.load(options.model, precision="fp32")
         search = checkpoint.info.search
         engines: dict[str, Callable[[], list[str]]] = {
             "seq2seq": lambda: [

@@ -79,7 +79,7 @@ def by_transformers(folder: Path, sentence: str, beam: int) -> tuple[str, list[s
 
 
 def by_us(folder: Path, sentence: str, beam: int) -> tuple[str, list[str], np.ndarray]:
-    translator = Translator.load(str(folder))
+    translator = Translator.load(str(folder), precision="fp32")
     found = translator.translate(sentence, beam=beam)
     assert found.attention is not None
     separate = folder / "target_vocab.json"

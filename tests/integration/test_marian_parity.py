@@ -40,7 +40,7 @@ class Pair:
             folder, dtype=torch.float32, attn_implementation="eager"
         ).eval()
         self.ours: LoadedCheckpoint = load_model(folder)
-        self.translator = Translator(self.ours)
+        self.translator = Translator(self.ours, precision="fp32")
         self.source, self.target = self.ours.info.directions[0]
 
     def ids(self, line: str) -> list[int]:

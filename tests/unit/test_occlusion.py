@@ -10,7 +10,6 @@ from support import make_checkpoint
 from ui_support import encoding, translation
 
 from seq2seq import Translator
-from seq2seq.nn import AnyModel
 from seq2seq.occlusion import Occlusion, leave_out
 from seq2seq.request import TranslatorError
 from seq2seq.text.encoding import Encoding
@@ -88,6 +87,6 @@ def test_a_translation_of_another_model_is_refused(translator: Translator) -> No
 
 
 def test_nothing_is_learned_by_scoring(translator: Translator) -> None:
-    model: AnyModel = translator._runner.model
+    model = translator._runner.model._model
     translator.occlusion(translator.translate(SENTENCE))
     assert all(parameter.grad is None for parameter in model.parameters())

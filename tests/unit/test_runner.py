@@ -17,7 +17,7 @@ def test_half_precision_runs_and_stays_close(
     tmp_path: Path, architecture: str, dtype: torch.dtype
 ) -> None:
     make_checkpoint(tmp_path / "x", architecture=architecture)
-    exact = Runner(load_checkpoint(tmp_path / "x"), device=CPU)
+    exact = Runner(load_checkpoint(tmp_path / "x"), device=CPU, precision="fp32")
     half = Runner(load_checkpoint(tmp_path / "x"), device=CPU, dtype=dtype)
     text = load_checkpoint(tmp_path / "x").text
     sources = [text.encode(sentence, language="fr").ids for sentence in FRENCH[:200:50]]
@@ -42,7 +42,7 @@ def test_half_precision_runs_and_stays_close(
 
 def test_times_the_encoder_apart(tmp_path: Path) -> None:
     make_checkpoint(tmp_path / "x")
-    runner = Runner(load_checkpoint(tmp_path / "x"), device=CPU)
+    runner = Runner(load_checkpoint(tmp_path / "x"), device=CPU, precision="fp32")
     found = runner.run([(5, 6, 2)], config=SHORT_SEARCH, prefixes=[()])
     assert 0 < found.encoder < found.encoder + found.decoder
     assert found.decoder > 0

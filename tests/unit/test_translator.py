@@ -18,6 +18,7 @@ from seq2seq.checkpoint import CheckpointError, load_checkpoint
 from seq2seq.config import ConfigError, SamplingConfig, SearchConfig
 from seq2seq.device import DeviceError
 from seq2seq.hub import HubError
+from seq2seq.inference import choose
 from seq2seq.translation import AttentionMap
 from seq2seq.translator import MAX_CHARACTERS, MAX_PIECES, TextTooLongError, TranslatorError
 
@@ -127,7 +128,7 @@ class TestDocument:
     def test_says_which_model_made_it(self, translator: Translator) -> None:
         card = translator.translate(SENTENCE).model
         assert card == translator.card
-        assert (card.name, card.device, card.precision) == ("transformer", "cpu", "fp32")
+        assert (card.name, card.device, card.precision) == ("transformer", "cpu", choose(None))
         assert card.revision == load_checkpoint(locate_of(translator)).revision
         assert card.parameters > 1000
 
@@ -148,7 +149,7 @@ class TestDocument:
 
 
 def locate_of(translator: Translator) -> Path:
-    return Path(translator._runner._checkpoint.folder)
+    return Path(translator._runner._folder)
 
 
 class TestSettings:

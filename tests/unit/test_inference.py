@@ -1,0 +1,146 @@
+"""The form in which models run gives what the models give, in batches and alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from support import ARCHITECTURES, make_checkpoint
+from torch import Tensor
+
+from seq2seq.checkpoint import load_checkpoint
+from seq2seq.config import SearchConfig
+from seq2seq.decoding.search import search
+from seq2seq.inference import InferenceModel, Precision, available, choose
+from seq2seq.inference.int8 import Int8Embedding, Int8Linear, quantise
+from seq2seq.inference.pack import pack
+from seq2seq.nn import AnyModel
+from seq2seq.weights import load_weights, save_weights
+
+needs_int8 = pytest.mark.skipif("int8" not in available(), reason="no int8 on this machine")
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def model(request: pytest.FixtureRequest, tmp_path: Path) -> AnyModel:
+    make_checkpoint(tmp_path / "x", architecture=request.param)
+    return load_checkpoint(tmp_path / "x").model
+
+
+def sources(model: AnyModel, rows: int = 4) -> Tensor:
+    """Sentences of different lengths, padded."""
+    torch.manual_seed(2)
+    ids = torch.randint(4, model.config.source_vocabulary, (rows, 9))
+    for row in range(rows):
+        ids[row, 9 - 2 * row :] = model.config.pad_id
+    return ids
+
+
+def logits(model: AnyModel | InferenceModel, source: Tensor, target: Tensor) -> Tensor:
+    """Step by step."""
+    state = model.start(model.encode(source, source != model.config.pad_id))
+    steps = []
+    for tokens in target.T:
+        output = model.step(tokens, state)
+        steps.append(output.logits)
+        state = output.state
+    return torch.stack(steps, dim=1)
+
+
+@needs_int8
+def test_a_product_of_8_bits_is_close_and_its_rows_are_alone() -> None:
+    torch.manual_seed(0)
+    weight, bias = torch.randn(50, 33), torch.randn(50)
+    bias[3] = float("-inf")
+    layer = Int8Linear(weight, bias)
+    x = torch.randn(6, 2, 33) * torch.tensor([1e-6, 1e-3, 1, 1e3, 1e6, 0])[:, None, None]
+    found, exact = layer(x), x @ weight.T + bias
+    assert found[..., 3].isneginf().all()
+    finite = torch.arange(50) != 3
+    scale = x.abs().amax(-1, keepdim=True) * weight.abs().amax() * 33**0.5
+    assert ((found - exact)[..., finite].abs() <= 0.02 * scale + 1e-6).all()
+    for row in range(6):
+        assert torch.equal(layer(x[row : row + 1]), found[row : row + 1])
+    assert Int8Linear(weight, None)(x).isfinite().all()
+
+
+def test_weights_of_an_int8_checkpoint_lose_nothing_more(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path / "x", architecture="transformer")
+    model = load_checkpoint(tmp_path / "x").model
+    save_weights(tmp_path, model, storage="int8")
+    stored = load_weights(tmp_path, model.config, storage="int8")
+    for name, weight in stored.state_dict().items():
+        if weight.dim() == 2:
+            values, scale = quantise(weight)
+            assert torch.allclose(values * scale[:, None], weight, rtol=1e-5), name
+
+
+@needs_int8
+def test_embeddings_of_8_bits() -> None:
+    weight = torch.randn(20, 8)
+    table = Int8Embedding(weight)
+    ids = torch.tensor([[3, 3], [19, 0]])
+    assert table(ids).shape == (2, 2, 8)
+    assert (table(ids) - weight[ids]).abs().max() <= weight.abs().max() / 250
+
+
+@pytest.mark.parametrize("precision", available())
+def test_close_to_the_model_and_equal_in_every_batch(model: AnyModel, precision: Precision) -> None:
+    fast = InferenceModel(model, precision=precision)
+    source = sources(model)
+    target = torch.randint(4, model.config.target_vocabulary, (4, 5))
+    target[:, 0] = model.config.bos_id
+    with torch.inference_mode():
+        exact, found = logits(model, source, target), logits(fast, source, target)
+        tolerance = 1e-4 if precision == "fp32" else 0.15 * float(exact.std())
+        assert (found - exact).abs().max() < tolerance
+        assert (fast(source, target) - found).abs().max() < 1e-4  # all at once
+        assert fast.wait()  # from here on a step is one unit
+        assert (logits(fast, source, target) - found).abs().max() < 1e-4
+        for row in range(4):
+            length = 9 - 2 * row
+            alone = logits(fast, source[row : row + 1, :length], target[row : row + 1])
+            assert (alone - found[row]).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("precision", available())
+def test_a_search_finds_the_same_before_and_after_the_step_is_one_unit(
+    model: AnyModel, precision: Precision
+) -> None:
+    fast = InferenceModel(model, precision=precision)
+    config = SearchConfig(beam=4, n_best=4, max_length=12)
+    before = search(fast, sources(model), config=config, trace=True)
+    assert fast.wait()
+    after = search(fast, sources(model), config=config, trace=True)
+    for first, second in zip(before, after, strict=True):
+        assert [h.tokens for h in first.hypotheses] == [h.tokens for h in second.hypotheses]
+        for a, b in zip(first.hypotheses, second.hypotheses, strict=True):
+            assert a.score == pytest.approx(b.score, abs=1e-5)
+
+
+@needs_int8
+def test_packing_leaves_the_model_as_it_was(model: AnyModel) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    packed = InferenceModel(pack(model), precision="fp32")
+    after = model.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert packed.memory_bytes < InferenceModel(model, precision="fp32").memory_bytes
+
+
+def test_the_unit_is_made_when_there_were_some_steps(model: AnyModel) -> None:
+    fast = InferenceModel(model, precision="fp32")
+    source = sources(model, 1)
+    assert fast._worker is None
+    with torch.inference_mode():
+        for _ in range(6):
+            logits(fast, source, torch.full((1, 10), model.config.bos_id))
+    assert fast._worker is not None
+    fast._worker.join()
+    assert fast._traced is not None
+    alone = InferenceModel(model, precision="fp32", unit=False)
+    assert not alone.wait()
+
+
+def test_what_the_machine_has_is_chosen() -> None:
+    assert choose(None) == available()[0]
+    assert choose("fp32") == "fp32"
