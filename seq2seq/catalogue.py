@@ -8,6 +8,7 @@ from pathlib import Path
 
 from seq2seq import hub
 from seq2seq.checkpoint import Checkpoint, CheckpointError, is_checkpoint, read_checkpoint
+from seq2seq.formats import is_model
 from seq2seq.hub.report import Progress
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "checkpoints_folder",
     "embedded",
     "embedded_folders",
+    "is_repository",
     "locate",
 ]
 
@@ -36,9 +38,11 @@ def checkpoints_folder() -> Path:
 def embedded_folders() -> dict[str, Path]:
     """Folders of the embedded checkpoints by name, whether or not they can be read."""
     root = checkpoints_folder()
-    if not root.is_dir():
-        return {}
-    return {folder.name: folder for folder in sorted(root.iterdir()) if is_checkpoint(folder)}
+    try:
+        folders = sorted(root.iterdir()) if root.is_dir() else []
+    except OSError:  # no folder that can be looked into
+        folders = []
+    return {folder.name: folder for folder in folders if is_checkpoint(folder)}
 
 
 def embedded() -> dict[str, Checkpoint]:
@@ -50,6 +54,16 @@ def embedded() -> dict[str, Checkpoint]:
         except CheckpointError:
             continue  # a damaged one must not hide the others; loading it says what is wrong
     return found
+
+
+def is_repository(name: str) -> bool:
+    """Whether a name stands for a repository of the Hub: ``owner/name``, no model folder here."""
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        return False
+    try:
+        return not is_model(Path(name))
+    except (OSError, ValueError):  # too long, or a NUL inside: no path at all
+        return True
 
 
 def locate(name: str, *, progress: Progress | None = None) -> Path:
@@ -69,13 +83,13 @@ def locate(name: str, *, progress: Progress | None = None) -> Path:
     known = embedded_folders()
     if name in known:
         return known[name]
+    if is_repository(name):
+        return hub.cached(name) or hub.pull(name, progress=progress)
     try:
         if name and Path(name).is_dir():
             return Path(name)
-    except (OSError, ValueError):  # too long, or a NUL inside: no path at all
+    except (OSError, ValueError):
         pass
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        return hub.cached(name) or hub.pull(name, progress=progress)
     raise ModelNotFoundError(_explain(name, sorted(known)))
 
 

@@ -96,8 +96,9 @@ class CheckpointInfo(Settings):
         unique = len(set(self.languages)) == len(self.languages)
         self._require(unique, "languages", "a list without repetitions")
         self._require(len(self.directions) > 0, "directions", "a list of at least one pair")
+        known = set(self.languages)
         for pair in self.directions:
-            self._require(set(pair) <= set(self.languages), "directions", "among the languages")
+            self._require(known.issuperset(pair), "directions", "among the languages")
             self._require(pair[0] != pair[1], "directions", "between two different languages")
         self._require(self.search.sampling is None, "search", "free of sampling")
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from pathlib import Path
 
-from seq2seq.catalogue import locate
+from seq2seq.catalogue import is_repository, locate
 from seq2seq.translator import Translator
 
 __all__ = ["TranslatorPool"]
@@ -30,29 +29,36 @@ class TranslatorPool:
             raise ValueError(f"memory_budget_bytes is {memory_budget_bytes}, it must be above 0")
         self._budget = memory_budget_bytes
         self._device = device
-        self._loaded: OrderedDict[Path, Translator] = OrderedDict()  # least recently used first
-        self._loading: dict[Path, threading.Lock] = {}
+        self._loaded: OrderedDict[str, Translator] = OrderedDict()  # least recently used first
+        self._loading: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def get(self, name: str) -> Translator:
-        """The translator of an embedded model or checkpoint folder, loaded if need be.
+        """The translator of a model, loaded if need be.
+
+        A model of the Hub that is in memory needs neither the Hub nor its cache any more.
 
         Raises:
-            ModelNotFoundError, CheckpointError, DeviceError: as :meth:`Translator.load`.
+            ModelNotFoundError, CheckpointError, HubError, DeviceError: as :meth:`Translator.load`.
         """
-        folder = locate(name).resolve()
-        if (ready := self._take(folder)) is not None:
+        key = name if is_repository(name) else str(locate(name).resolve())
+        if (ready := self._take(key)) is not None:
             return ready
         with self._lock:
-            turn = self._loading.setdefault(folder, threading.Lock())
+            turn = self._loading.setdefault(key, threading.Lock())
         with turn:
-            if (ready := self._take(folder)) is not None:  # another thread was first
+            if (ready := self._take(key)) is not None:  # another thread was first
                 return ready
-            fresh = Translator.load(str(folder), device=self._device)
+            fresh = Translator.load(key, device=self._device)
             with self._lock:
-                self._loaded[folder] = fresh
+                self._loaded[key] = fresh
                 self._shrink()
             return fresh
+
+    def holds(self, name: str) -> bool:
+        """Whether a model of the Hub is in memory."""
+        with self._lock:
+            return name in self._loaded
 
     @property
     def loaded(self) -> tuple[str, ...]:
@@ -66,11 +72,11 @@ class TranslatorPool:
         with self._lock:
             return self._used()
 
-    def _take(self, folder: Path) -> Translator | None:
+    def _take(self, key: str) -> Translator | None:
         with self._lock:
-            translator = self._loaded.get(folder)
+            translator = self._loaded.get(key)
             if translator is not None:
-                self._loaded.move_to_end(folder)
+                self._loaded.move_to_end(key)
             return translator
 
     def _used(self) -> int:

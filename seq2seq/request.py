@@ -29,6 +29,7 @@ MAX_PIECES = 256
 """Longest text of one call, in pieces of the model's vocabulary, end-of-sentence included."""
 
 
+_SHOWN = 30  # languages or directions that a message lists
 Prefix = str | Sequence[int | str]
 """What a translation has to begin with: text, or ids of pieces and texts in their order."""
 
@@ -97,10 +98,10 @@ def choose_direction(
     for role, code, side in (("source", source, 0), ("target", target, 1)):
         known = sorted({pair[side] for pair in directions})
         if code is not None and code not in known:
-            raise TranslatorError(
-                f"{name}: {role} language {code!r} is not one of {', '.join(known)}"
-            )
-    listing = ", ".join(f"{a}-{b}" for a, b in directions)
+            shown = ", ".join(known[:_SHOWN]) + (", …" if len(known) > _SHOWN else "")
+            raise TranslatorError(f"{name}: {role} language {code!r} is not one of {shown}")
+    listing = ", ".join(f"{a}-{b}" for a, b in directions[:_SHOWN])
+    listing += ", …" if len(directions) > _SHOWN else ""
     fitting = [
         pair for pair in directions if source in (None, pair[0]) and target in (None, pair[1])
     ]
@@ -189,6 +190,8 @@ class Reader:
     def _forced(self, prefix: Prefix | None, language: str, index: int) -> tuple[int, ...]:
         """Ids of a prefix. Ids that it holds are taken as they are; only the last may end it."""
         forced: list[int] = []
+        if not isinstance(prefix, str | Sequence | None):
+            raise TranslatorError(f"the prefix is a {type(prefix).__name__}, no text and no list")
         parts = [prefix] if isinstance(prefix, str) else list(prefix or ())
         for place, part in enumerate(parts, start=1):
             if type(part) is int:

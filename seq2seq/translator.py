@@ -6,13 +6,14 @@ print(translator.translate("Le chat dort.").text)
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Self, cast, overload
 
 import torch
 
-from seq2seq.catalogue import locate
+from seq2seq.catalogue import is_repository, locate
 from seq2seq.checkpoint import Checkpoint, LoadedCheckpoint, describe
 from seq2seq.config import SamplingConfig, SearchConfig
 from seq2seq.device import choose_device
@@ -127,10 +128,10 @@ class Translator:
         workers: int = 1,
         precision: Precision | None = None,
     ) -> Self:
-        """Load an embedded checkpoint by name, or any checkpoint folder.
+        """Load an embedded checkpoint by name, any model folder, or a model of the Hub.
 
         Args:
-            name: for instance ``fr-en-transformer``, or the path of a folder.
+            name: for instance ``fr-en-transformer``, the path of a folder, or ``owner/name``.
             device: None picks CUDA, then MPS, then the CPU.
             threads: sets torch's threads per operation **for the whole process**; None leaves
                 them alone. Small models are fastest with 1: two threads of this size wait for
@@ -148,6 +149,9 @@ class Translator:
                 raise TranslatorError(f"threads is {threads}, it must be between 1 and 1024")
             torch.set_num_threads(threads)
         checkpoint = load_model(locate(name))
+        if is_repository(name):  # is asked for by that name again, revision and all
+            named = dataclasses.replace(checkpoint.info, name=name)
+            checkpoint = dataclasses.replace(checkpoint, info=named)
         return cls(
             checkpoint,
             device=chosen,

@@ -72,12 +72,13 @@ def marian_folder(
         vocabularies = {"vocab.json": [*source_pieces, *target_pieces]}
     sizes = []
     for name, pieces in vocabularies.items():
-        known = dict.fromkeys(["</s>", "<unk>", *shape.tags, *pieces])
+        # Where the sides differ in size, padding has to have one id all the same.
+        first, last = (["<pad>"], []) if shape.separate else ([], ["<pad>"])
+        known = dict.fromkeys(["</s>", "<unk>", *first, *shape.tags, *pieces, *last])
         ids = {piece: number for number, piece in enumerate(known)}
-        ids["<pad>"] = len(ids)
         sizes.append(len(ids))
         (folder / name).write_text(json.dumps(ids), encoding="utf-8")
-    pad = min(sizes) - 1  # of the smaller vocabulary, so that both have it
+    pad = 2 if shape.separate else sizes[0] - 1
     config = MarianConfig(
         **{
             "vocab_size": sizes[0],

@@ -47,7 +47,7 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"key {key!r} occurs twice")
+            raise ValueError(f"key {key[:40]!r} occurs twice")
         found[key] = value
     return found
 

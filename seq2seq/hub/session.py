@@ -93,14 +93,23 @@ class Hub:
 
 
 def _cache() -> Path:
-    """The cache folder by the rules of huggingface_hub."""
-    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+    """The cache folder by the rules of huggingface_hub.
+
+    Raises:
+        HubInputError: there is no such folder.
+    """
+    for name, inside in (("HF_HUB_CACHE", ""), ("HUGGINGFACE_HUB_CACHE", ""), ("HF_HOME", "hub")):
         if chosen := os.environ.get(name):
-            return Path(os.path.expandvars(chosen)).expanduser()
-    if home := os.environ.get("HF_HOME"):
-        return Path(os.path.expandvars(home)).expanduser() / "hub"
+            return _expanded(name, chosen) / inside
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "huggingface" / "hub"
+    return _expanded("XDG_CACHE_HOME", base) / "huggingface" / "hub"
+
+
+def _expanded(variable: str, folder: str) -> Path:
+    try:
+        return Path(os.path.expandvars(folder)).expanduser()
+    except RuntimeError as error:  # the home folder of a user who has none
+        raise HubInputError(f"{variable} is {folder[:80]!r}, where no folder can be") from error
 
 
 def _is_set(name: str) -> bool:

@@ -11,9 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from seq2seq.checkpoint import CheckpointError, LoadedCheckpoint
-from seq2seq.config import TransformerConfig
+from seq2seq.config import ConfigError, TransformerConfig, read_json
 from seq2seq.files import new_folder, write_json, write_text
-from seq2seq.formats import is_model
 from seq2seq.marian.pieces import SPACED, sentence_piece_model
 from seq2seq.marian.weights import to_marian
 from seq2seq.nn.transformer import TransformerModel
@@ -21,6 +20,11 @@ from seq2seq.text.moses_bpe import MosesBpe
 
 __all__ = ["export_marian", "new_ids"]
 
+_TOKENIZER = "tokenizer_config.json"
+_FILES = frozenset({
+    "config.json", "generation_config.json", "model.safetensors", "source.spm", "target.spm",
+    "vocab.json", _TOKENIZER, "README.md",
+})  # fmt: skip
 _NEVER = -1e4
 """Added to the logit of padding, which Marian's own vocabularies do not have."""
 
@@ -42,10 +46,11 @@ def export_marian(checkpoint: LoadedCheckpoint, folder: Path) -> None:
             f"{checkpoint.info.text!r}; only Transformers that we trained can be exported"
         )
     _refuse_others(checkpoint.info.name, model.config, checkpoint.info.search.length_formula)
-    if folder.exists() and (
-        not folder.is_dir() or (any(folder.iterdir()) and not is_model(folder))
-    ):
-        raise CheckpointError(f"{folder}: exists and is no model; choose another place")
+    folder = folder.absolute()  # has a name, whatever was given
+    if folder.is_symlink() or (folder.exists() and not _replaceable(folder)):
+        raise CheckpointError(
+            f"{folder}: exists and is no earlier export; choose another place or remove it"
+        )
     try:
         with new_folder(folder) as fresh:
             _write(fresh, checkpoint, model, text)
@@ -83,6 +88,20 @@ def _refuse_others(name: str, config: TransformerConfig, formula: str) -> None:
         )
 
 
+def _replaceable(folder: Path) -> bool:
+    """Whether there is nothing in a folder, or nothing but what an export has written."""
+    if not folder.is_dir():
+        return False
+    names = {path.name for path in folder.iterdir()}
+    if not names:
+        return True
+    try:
+        said = read_json(folder / _TOKENIZER)
+    except ConfigError:
+        return False
+    return said.get("words") == "moses" and names <= _FILES
+
+
 def _write(
     folder: Path, checkpoint: LoadedCheckpoint, model: TransformerModel, text: MosesBpe
 ) -> None:
@@ -94,7 +113,7 @@ def _write(
     write_json(folder / "config.json", _config(model.config, len(order), ids))
     write_json(folder / "generation_config.json", _generation(checkpoint, ids))
     tokenizer, vocabulary, pieces = _tokenizer(checkpoint, text, order)
-    write_json(folder / "tokenizer_config.json", tokenizer)
+    write_json(folder / _TOKENIZER, tokenizer)
     write_text(folder / "vocab.json", json.dumps(vocabulary, ensure_ascii=False, indent=0))
     for name in ("source.spm", "target.spm"):
         (folder / name).write_bytes(pieces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from seq2seq.marian.languages import MarianLanguages, read_languages
 from seq2seq.marian.settings import MarianSettings, read_settings
 from seq2seq.marian.weights import load_weights
 from seq2seq.text.encoding import TextError
-from seq2seq.text.sentence_pieces import MarianText, Side, TextIds
+from seq2seq.text.sentence_pieces import MarianText, Side, TextIds, read_vocabulary
 
 __all__ = ["load_marian", "read_marian"]
 
@@ -60,8 +61,8 @@ def _read(folder: Path, name: str) -> tuple[Checkpoint, MarianSettings, MarianLa
     settings = read_settings(folder)
     vocabulary = folder / _VOCABULARY
     try:
-        pieces = read_json(vocabulary)
-    except ConfigError as error:
+        pieces = read_vocabulary(vocabulary)
+    except TextError as error:
         raise CheckpointError(str(error)) from error
     languages = read_languages(folder, name=name, pieces=pieces)
     try:
@@ -94,6 +95,8 @@ def _load_text(folder: Path, settings: MarianSettings, languages: MarianLanguage
                 f"{path}: {' and '.join(_SPECIALS)} have the ids {found}, the model needs "
                 f"{expected}"
             )
+        if (pad := side.names[model.pad_id]) not in (None, "<pad>"):
+            raise TextError(f"{path}: {pad[:40]!r} has the id {model.pad_id} of padding")
     ids = TextIds(pad=model.pad_id, bos=model.bos_id, eos=model.eos_id, unk=model.unk_id)
     return MarianText(source, target, ids=ids, languages=languages.all, tags=languages.tags)
 
@@ -111,5 +114,7 @@ def _separate_vocabularies(folder: Path) -> bool:
             f"{folder}: was exported for other programs; load the checkpoint it was made from"
         )
     if options := values.get("sp_model_kwargs"):
-        raise CheckpointError(f"{path}: sp_model_kwargs is {options!r}, which is not supported")
+        raise CheckpointError(
+            f"{path}: sp_model_kwargs is {reprlib.repr(options)}, which is not supported"
+        )
     return bool(values.get("separate_vocabs", False))

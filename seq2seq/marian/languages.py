@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import ModelCard
+import yaml
 
 from seq2seq.config import ConfigError, read_json
 from seq2seq.languages import is_group, is_language, standard_code
@@ -15,11 +15,13 @@ from seq2seq.weights import CheckpointError
 
 __all__ = ["MarianLanguages", "read_languages"]
 
-_TAG = re.compile(r">>(.+)<<")
+_TAG = re.compile(r">>([A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,3})<<")
 _PAIR = re.compile(r"opus-?mt.*?-([A-Za-z_]+)-([A-Za-z_]+)(?:-[\d-]+)?$")
 _TOKENIZER = "tokenizer_config.json"
 _CARD = "README.md"
-_LARGEST_CARD = 2**20
+_LARGEST_CARD = 2**16
+_MOST_DIRECTIONS = 2000
+_LONGEST_CODE = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +63,12 @@ def read_languages(folder: Path, *, name: str, pieces: Iterable[str]) -> MarianL
         if found := _TAG.fullmatch(piece):
             tags.setdefault(standard_code(found[1]), piece)
     source, target = _pair(folder, name)
-    listed = _listed_in_card(folder)
+    simple = [code is not None and is_language(code) for code in (source, target)]
+    listed = () if simple[0] and (simple[1] or tags) else _listed_in_card(folder)
     targets = tuple(tags) or _members(target, listed, but=_members(source, (), but=()))
     sources = _members(source, listed, but=targets)
+    if len(sources) * len(targets) > _MOST_DIRECTIONS:  # of any language, nobody could choose
+        sources = ("mul",)
     if not sources or not targets or not any(s != t for s in sources for t in targets):
         raise CheckpointError(
             f"{folder}: nothing says which languages the model translates; name them as "
@@ -101,12 +106,22 @@ def _pair(folder: Path, name: str) -> tuple[str | None, str | None]:
 
 
 def _listed_in_card(folder: Path) -> tuple[str, ...]:
+    """Languages that the front matter of the model card lists, in whatever order.
+
+    A card is a stranger's: one that is no plain YAML only costs the list.
+    """
     path = folder / _CARD
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST_CARD:
             return ()
-        said = ModelCard.load(path).data.language
-    except Exception:  # a card is for people; a broken one only costs the list
+        front = path.read_text(encoding="utf-8").split("---\n")
+        block = front[1] if len(front) > 2 and not front[0].strip() else ""
+        if re.search(r"(^|[\s,\[{:-])[&*]|<<", block):  # names for parts can multiply them
+            return ()
+        values = yaml.safe_load(block)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return ()
+    said = values.get("language") if isinstance(values, dict) else None
     codes = [said] if isinstance(said, str) else said if isinstance(said, list) else []
-    return tuple(dict.fromkeys(standard_code(str(code)) for code in codes))
+    short = [code for code in codes if isinstance(code, str) and len(code) <= _LONGEST_CODE]
+    return tuple(dict.fromkeys(map(standard_code, short)))

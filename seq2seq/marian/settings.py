@@ -6,6 +6,7 @@ refused by its name; what only concerns training or other programs is passed ove
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,16 @@ _CONFIG = "config.json"
 _GENERATION = "generation_config.json"
 _ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "swish": "swish", "silu": "swish"}
 _LARGEST_LENGTH = 1024
+_LARGEST = 10**9
+_MOST = {
+    "vocab_size": 10**6,
+    "decoder_vocab_size": 10**6,
+    "d_model": 2**14,
+    **{f"{side}_layers": 256 for side in ("encoder", "decoder")},
+    **{f"{side}_attention_heads": 2**10 for side in ("encoder", "decoder")},
+    **{f"{side}_ffn_dim": 2**16 for side in ("encoder", "decoder")},
+}
+"""Sizes that are believed before there is memory for them."""
 
 _ARCHITECTURE: dict[str, tuple[Any, ...]] = {
     "is_decoder": (False,),
@@ -111,8 +122,7 @@ class _Options:
         self._values = values
 
     def refuse(self, key: str, why: str) -> CheckpointError:
-        shown = repr(self._values.get(key))
-        shown = shown if len(shown) <= 60 else shown[:60] + "…"
+        shown = reprlib.repr(self._values.get(key))
         return CheckpointError(f"{self._path}: {key} is {shown}, {why}")
 
     def require(self, key: str, allowed: tuple[Any, ...]) -> None:
@@ -133,14 +143,15 @@ class _Options:
         value = default if value is None else value
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
-        if type(value) is not int or not least <= value < 2**31:
-            raise self.refuse(key, f"it must be a whole number of at least {least}")
+        most = _MOST.get(key, 2**31)
+        if type(value) is not int or not least <= value <= most:
+            raise self.refuse(key, f"it must be a whole number between {least} and {most}")
         return value
 
     def number(self, key: str, default: float) -> float:
         value = self._values.get(key)
         value = default if value is None else value
-        if not isinstance(value, int | float) or isinstance(value, bool):
+        if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > _LARGEST:
             raise self.refuse(key, "it must be a number")
         return float(value)
 

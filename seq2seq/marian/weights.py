@@ -6,6 +6,7 @@ has only another name.
 
 from __future__ import annotations
 
+import reprlib
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -44,8 +45,9 @@ def load_weights(folder: Path, settings: MarianSettings) -> TransformerModel:
             model = TransformerModel(config)
     except (RuntimeError, OverflowError, TypeError, MemoryError, ConfigError) as error:
         raise CheckpointError(f"{folder}: the model is too large to be built") from error
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     given = _Given(folder, read_tensors(folder))
-    state = dict(_from_marian(given, settings))
+    state = dict(_from_marian(given, settings, shapes))
     given.nothing_left()
     for name, expected in model.state_dict().items():
         value = state[name]
@@ -86,15 +88,19 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
             if path.name == _PICKLE:
                 # Files of before 2020 are no zip archives and cannot be mapped into memory.
                 mapped = zipfile.is_zipfile(path)
-                found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+                loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
             else:
-                found = load_state_dict_from_file(path, map_location="cpu")
+                loaded = load_state_dict_from_file(path, map_location="cpu")
+            found = dict(loaded)
         except Exception as error:  # a damaged file can end in nearly anything
             raise CheckpointError(
                 f"{path}: is damaged, or holds more than tensors; get it again"
             ) from error
-        if not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in dict(found).items()):
-            raise CheckpointError(f"{path}: holds something else than named tensors")
+        for name, value in found.items():
+            if not isinstance(name, str) or not _is_plain(value):
+                raise CheckpointError(
+                    f"{path}: {reprlib.repr(name)} is no plain tensor of floating-point numbers"
+                )
         tensors.update(found)
     return tensors
 
@@ -138,13 +144,19 @@ class _Given:
         self._left = dict(tensors)
         self._taken: dict[str, Tensor] = {}
 
-    def take(self, *names: str) -> Tensor:
+    def take(self, *names: str, shape: tuple[int, ...]) -> Tensor:
         """The first of ``names`` that there is, as fp32; it may be asked for again."""
         for name in names:
             if name in self._left:
                 self._taken[name] = self._left.pop(name)
             if name in self._taken:
-                return self._taken[name].float()
+                value = self._taken[name]
+                if tuple(value.shape) != shape:
+                    raise CheckpointError(
+                        f"{self._folder}: weight {name!r} has the shape {list(value.shape)}, "
+                        f"config.json implies {list(shape)}"
+                    )
+                return value.float()
         raise CheckpointError(
             f"{self._folder}: weight {names[0]!r} is missing; get the folder again, whole"
         )
@@ -156,12 +168,14 @@ class _Given:
             CheckpointError: the sides have different ones, or it holds no sinusoids.
         """
         names = [f"model.{side}.embed_positions.weight" for side in ("encoder", "decoder")]
-        tables = [self.take(name) for name in names if name in self._left]
+        tables = [self._left.pop(name).float() for name in names if name in self._left]
         if not tables:
             return None
-        fits = all(table.shape[-1] == config.d_model for table in tables)
+        fits = all(t.dim() == 2 and len(t) and t.shape[1] == config.d_model for t in tables)
+        if not fits:
+            raise CheckpointError(f"{self._folder}: weight {names[0]!r} has a wrong shape")
         count = min(len(computed), *(len(table) for table in tables))
-        if not fits or any((t[:count] - computed[:count]).abs().max() > _ROUNDING for t in tables):
+        if any((t[:count] - computed[:count]).abs().max() > _ROUNDING for t in tables):
             raise CheckpointError(
                 f"{self._folder}: weight {names[0]!r} holds no sinusoids; learned positions are "
                 "not supported"
@@ -181,26 +195,31 @@ class _Given:
         left = {name for name in self._left if "embed_positions" not in name}
         if odd := sorted(left - doubled):
             raise CheckpointError(
-                f"{self._folder}: weight {odd[0]!r} is unexpected; config.json belongs to another "
-                "model"
+                f"{self._folder}: weight {reprlib.repr(odd[0])} is unexpected; config.json belongs "
+                "to another model"
             )
 
 
-def _from_marian(given: _Given, settings: MarianSettings) -> Iterator[tuple[str, Tensor]]:
+def _from_marian(
+    given: _Given, settings: MarianSettings, shapes: Mapping[str, tuple[int, ...]]
+) -> Iterator[tuple[str, Tensor]]:
+    """Our names with fp32 tensors of the shapes that they must have."""
     config = settings.model
     for ours, theirs in _names(config):
-        parts = [given.take(name) for name in theirs]
+        first, *rest = shapes[ours]
+        parts = [given.take(name, shape=(first // len(theirs), *rest)) for name in theirs]
         yield ours, parts[0] if len(parts) == 1 else torch.cat(parts)
     shared = ("model.shared.weight",) if settings.shared_tables else ()
     sides = [(f"model.{side}.embed_tokens.weight",) for side in ("encoder", "decoder")]
     tied = config.tie_output
-    first, second = (shared + side if tied else side + shared for side in sides)
-    source = given.take(*first)
-    target = source if config.share_embeddings else given.take(*second)
+    one, two = (shared + side if tied else side + shared for side in sides)
+    table, other = (config.source_vocabulary, config.d_model), shapes["output.weight"]
+    source = given.take(*one, shape=table)
+    target = source if config.share_embeddings else given.take(*two, shape=other)
     yield "source_embedding.weight", source
     yield "target_embedding.weight", target
-    yield "output.weight", target if tied else given.take("lm_head.weight")
-    yield "output.bias", given.take("final_logits_bias").reshape(-1).clone()
+    yield "output.weight", target if tied else given.take("lm_head.weight", shape=other)
+    yield "output.bias", given.take("final_logits_bias", shape=(1, other[0])).reshape(-1).clone()
 
 
 def _names(config: TransformerConfig) -> Iterator[tuple[str, list[str]]]:
@@ -241,16 +260,32 @@ def _sides(name: str) -> tuple[bool, bool]:
     return reads and kind == "weight", writes
 
 
+def _is_plain(value: object) -> bool:
+    """Whether something is a tensor that holds each of its numbers, which are floating-point."""
+    return (
+        isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not value.is_quantized
+        and not value.is_nested
+        and value.is_floating_point()
+        and value.untyped_storage().nbytes() >= value.numel() * value.element_size()
+    )
+
+
 def _shards(index: Path) -> list[Path]:
     try:
         weight_map = read_json(index).get("weight_map")
     except ConfigError as error:
         raise CheckpointError(str(error)) from error
-    names = set(weight_map.values()) if isinstance(weight_map, dict) else set()
-    for name in names:
+    said = list(weight_map.values()) if isinstance(weight_map, dict) else []
+    for name in said:
         plain = isinstance(name, str) and not set(name) & set("/\\:\0")
         if not plain or name.startswith(".") or not name.endswith(".safetensors"):
-            raise CheckpointError(f"{index}: {name!r} is not the name of a file in this folder")
+            shown = reprlib.repr(name)
+            raise CheckpointError(f"{index}: {shown} is not the name of a file in this folder")
+    names = set(said)
+    for name in names:
         if not (index.parent / name).is_file():
             raise CheckpointError(f"{index.parent / name}: is missing; get the folder again")
     return sorted(index.parent / name for name in names)

@@ -19,12 +19,14 @@ from sentencepiece import SentencePieceProcessor
 from seq2seq.text.encoding import Encoding, Piece, TextError, Word
 from seq2seq.text.surrogates import whole_characters
 
-__all__ = ["MarianText", "Side", "TextIds"]
+__all__ = ["MarianText", "Side", "TextIds", "read_vocabulary"]
 
 MARK = "\u2581"
 _VISIBLE_MARK = "␣"
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 _LARGEST_FILE = 50 * 2**20
+_MOST_PIECES = 10**6
+_LONGEST_PIECE = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,21 +56,27 @@ class Side:
             self.processor = SentencePieceProcessor(model_proto=model)
         except (RuntimeError, TypeError, ValueError) as error:
             raise TextError("is no SentencePiece model, or a damaged one") from error
+        if not self.processor.get_piece_size():
+            raise TextError("is no SentencePiece model, or a damaged one")
         self.ids = dict(ids)
         self.names: list[str | None] = [None] * size
         for piece, number in self.ids.items():
             if not 0 <= number < size:
-                raise TextError(f"piece {piece[:40]!r} has id {number}, the model ends at {size}")
-            self.names[number] = piece
+                raise TextError(
+                    f"has no place for piece {piece[:40]!r} of the vocabulary with id {number}: "
+                    f"the model ends at {size}"
+                )
+            self.names[number] = whole_characters(piece)
 
     @classmethod
     def load(cls, model: Path, vocabulary: Path, *, size: int) -> Self:
         """Read a ``.spm`` file and a ``vocab.json``; raises :class:`TextError`, names the file."""
-        ids = _read_vocabulary(vocabulary)
+        ids = read_vocabulary(vocabulary)
+        content = _read(model)
         try:
-            return cls(_read(model), ids, size=size)
+            return cls(content, ids, size=size)
         except TextError as error:
-            raise TextError(f"{model.parent}: {model.name} {error}") from error
+            raise TextError(f"{model}: {error}") from error
 
     def name(self, number: int) -> str:
         """The piece with an id, ``<unused 7>`` if there is none."""
@@ -366,14 +374,17 @@ def _shown(name: str) -> str:
 
 def _read(path: Path) -> bytes:
     try:
+        if not path.is_file():
+            raise TextError(f"{path}: is missing or no file; get the model again")
         if path.stat().st_size > _LARGEST_FILE:
-            raise TextError(f"{path.name} is larger than any text model")
+            raise TextError(f"{path}: is larger than any text model")
         return path.read_bytes()
     except OSError as error:
         raise TextError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _read_vocabulary(path: Path) -> dict[str, int]:
+def read_vocabulary(path: Path) -> dict[str, int]:
+    """Pieces and their ids from ``vocab.json``; raises :class:`TextError`."""
     try:
         values = json.loads(_read(path).decode("utf-8"))
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
@@ -382,6 +393,8 @@ def _read_vocabulary(path: Path) -> dict[str, int]:
         raise TextError(f"{path}: is not a JSON file of pieces and ids") from error
     if not isinstance(values, dict) or not all(type(value) is int for value in values.values()):
         raise TextError(f"{path}: is not a JSON file of pieces and ids")
+    if len(values) > _MOST_PIECES or max(map(len, values), default=0) > _LONGEST_PIECE:
+        raise TextError(f"{path}: holds more or longer pieces than any model has")
     if len(set(values.values())) != len(values):
         raise TextError(f"{path}: two pieces have the same id")
     return values

@@ -266,7 +266,7 @@ class Handlers:
         if page.hub is None:
             return
         told = page.hub.status
-        name = str(text).strip()[:120] if isinstance(text, str) else ""
+        name = str(text).strip()[:300] if isinstance(text, str) else ""
         yield {told: status("busy", wording.HUB_ASKING.format(name=name))}
         try:
             for fetched in self.service.add(name):

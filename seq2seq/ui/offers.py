@@ -82,6 +82,7 @@ class Offers:
         self._lock = threading.Lock()
         self._own: dict[str, Model] = {}
         self._hub: dict[str, Model] = {}
+        self._added: list[str] = []
         self.refresh()
 
     def all(self) -> dict[str, Model]:
@@ -96,6 +97,13 @@ class Offers:
             n: m for n, m in others.items() if n not in own
         }
 
+    def add(self, name: str) -> None:
+        """Offer a model that was named and is here, at whatever revision."""
+        with self._lock:
+            if name not in self._added:
+                self._added.append(name)
+        self.refresh()
+
     def refresh(self) -> None:
         """Look anew for what lies in the Hub's cache."""
         own = {name: model for name in self._operator.models if (model := _here(name))}
@@ -103,7 +111,7 @@ class Offers:
         for entry in self._operator.listed:
             found[entry.id] = _here(entry.id) or Model.listed(entry)
         if self._operator.hub == "any":
-            for name in hub.cached_names():
+            for name in (*hub.cached_names(), *self._added):
                 if name not in found and (model := _here(name)):
                     found[name] = model
         here_first = dict(sorted(found.items(), key=lambda item: item[1].remote))
@@ -146,7 +154,9 @@ def _here(name: str) -> Model | None:
         return None if folder is None else Model.of(name, _read(folder))
     except (HubError, CheckpointError) as error:
         _log.warning("%s", error)
-        return None
+    except Exception:  # one odd model must not take the others away
+        _log.exception("%s cannot be offered", name)
+    return None
 
 
 @cache

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self, cast, get_args
 
-from seq2seq.config import ConfigError
 from seq2seq.hub import HubError, RepositoryId
 from seq2seq.ui.panel import ASSETS
 
 __all__ = ["NO_HUB", "HubUse", "Listed", "Operator", "OperatorError"]
 
 _MEBIBYTE = 2**20
+_DIRECTION = re.compile("([a-z]{2,8})-([a-z]{2,8}(?:-[A-Za-z0-9]{1,8})*)")
 HubUse = Literal["any", "listed", "off"]
 
 
@@ -61,10 +62,10 @@ class Operator:
         Raises:
             OperatorError: a value that cannot be followed.
         """
-        hub = os.environ.get("SEQ2SEQ_HUB", "any").strip().lower()
+        hub = os.environ.get("SEQ2SEQ_HUB", "").strip().lower() or "any"
         if hub not in get_args(HubUse):
             known = ", ".join(get_args(HubUse))
-            raise OperatorError(f"SEQ2SEQ_HUB is {hub!r}; it must be one of {known}")
+            raise OperatorError(f"SEQ2SEQ_HUB is {hub[:40]!r}; it must be one of {known}")
         names = os.environ.get("SEQ2SEQ_MODELS", "").replace(",", " ").split()
         try:
             models = tuple(str(RepositoryId.parse(name)) for name in names)
@@ -86,7 +87,7 @@ NO_HUB = Operator(hub="off")
 
 def _mebibytes(variable: str, default: int) -> int:
     text = os.environ.get(variable, "").strip() or str(default)
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 10**7:
+    if not re.fullmatch("[0-9]{1,7}", text) or int(text) < 1:
         raise OperatorError(f"{variable} is {text[:40]!r}; it must be a number of MiB")
     return int(text) * _MEBIBYTE
 
@@ -95,24 +96,29 @@ def _read_list(path: Path) -> tuple[Listed, ...]:
     """``[{"id": "owner/name", "directions": ["en-de"]}]``."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(values, list) or not all(entry["directions"] for entry in values):
+        if not isinstance(values, list):
             raise TypeError
-        return tuple(
-            Listed(
-                str(RepositoryId.parse(entry["id"])),
-                tuple(_pair(direction) for direction in entry["directions"]),
-            )
-            for entry in values
-        )
+        listed = {}
+        for entry in values:
+            name = str(RepositoryId.parse(entry["id"]))
+            listed[name] = Listed(name, _pairs(entry["directions"]))
+        return tuple(listed.values())
     except OSError as error:
         raise OperatorError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise OperatorError(
             f"{path}: must hold a list of models like "
             '{"id": "Helsinki-NLP/opus-mt-en-de", "directions": ["en-de"]}'
         ) from error
 
 
-def _pair(direction: str) -> tuple[str, str]:
-    source, target = direction.split("-", 1)
-    return source, target
+def _pairs(directions: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(directions, list) or not directions:
+        raise TypeError
+    pairs = []
+    for direction in directions:
+        found = _DIRECTION.fullmatch(direction)
+        if found is None:
+            raise ValueError
+        pairs.append((found[1], found[2]))
+    return tuple(pairs)

@@ -14,6 +14,8 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+from seq2seq import hub
+from seq2seq.catalogue import is_repository
 from seq2seq.config import SamplingConfig, SearchConfig
 from seq2seq.hub import HubError, RepositoryId
 from seq2seq.occlusion import Occlusion
@@ -132,8 +134,9 @@ class Service:
         Raises:
             HubError: it cannot be had; the message says why.
         """
-        model = self.models.get(name)
-        if model is not None and model.remote:
+        if name not in self.models or not is_repository(name) or self.pool.holds(name):
+            return
+        if hub.cached(name) is None:
             yield from self.downloads.wait(name)
             self.offers.refresh()
 
@@ -149,10 +152,10 @@ class Service:
         model = self.models.get(name)
         if model is None and self.operator.hub != "any":
             raise RequestError(wording.HUB_CLOSED)
-        if model is None or model.remote:
+        if hub.cached(name) is None:
             yield from self.downloads.wait(name)
         self.pool.get(name)  # says what is wrong with it
-        self.offers.refresh()
+        self.offers.add(name)
 
     def translate(self, request: Request) -> Iterator[Translation]:
         """Yield partial Translations while decoding, then the complete one with its trace.

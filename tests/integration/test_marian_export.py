@@ -160,7 +160,9 @@ def test_other_things_are_neither_exported_nor_overwritten(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     assert main(["export", "--model", str(ours), str(tmp_path / "mine")]) == 2
-    assert "exists and is no model" in capsys.readouterr().err
+    assert "exists and is no earlier export" in capsys.readouterr().err
+    assert main(["export", "--model", str(ours), str(ours)]) == 2  # not even onto itself
+    assert load_model(ours).info.name == "tiny"
     text = load_model(ours).text
     size = text.vocabulary_size
     model = build_model(RecurrentConfig(source_vocabulary=size, target_vocabulary=size)).eval()

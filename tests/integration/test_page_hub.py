@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -163,3 +164,47 @@ def test_without_a_hub_the_embedded_models_stay(
     assert next(iter(service.models)) == "fr-en-transformer"
     with pytest.raises(HubError, match="cannot be reached"):
         list(service.translate(request()))
+
+
+@pytest.mark.parametrize("revision", ["main", "the commit"])
+def test_a_revision_can_be_named_and_used_like_any_model(hub: StandInHub, revision: str) -> None:
+    commit = hub.repositories[MODEL].refs["main"]
+    name = f"{MODEL}@{commit if revision == 'the commit' else revision}"
+    service = Service(operator=Operator())
+    list(service.add(name))
+    assert not service.models[name].remote
+    *_, translation = service.translate(request(name))
+    assert translation.model.name == name
+    assert service.occlusion(translation).words
+
+
+def test_a_model_in_memory_needs_its_files_no_more(
+    hub: StandInHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(operator=Operator())
+    list(service.add(MODEL))
+    shutil.rmtree(tmp_path / "cache")
+    hub.fail("status", status=500)
+    *_, translation = service.translate(request())
+    assert translation.complete
+
+
+def test_one_broken_model_takes_no_other_away(hub: StandInHub, folders: tuple[Path, Path]) -> None:
+    files = {path.name: path.read_bytes() for path in folders[0].iterdir()}
+    hub.add("evil/opus-mt-fr-en", files | {"generation_config.json": b'{"max_length": "x"}'})
+    service = Service(operator=Operator())
+    with pytest.raises(ValueError, match="max_length"):
+        list(service.add("evil/opus-mt-fr-en"))
+    list(service.add(MODEL))
+    assert MODEL in service.models
+    assert MODEL in Service(operator=Operator()).models  # after a restart
+
+
+def test_a_folder_of_the_same_name_does_not_hide_a_model(
+    hub: StandInHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / MODEL).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    service = Service(operator=Operator())
+    list(service.add(MODEL))
+    assert not service.models[MODEL].remote
