@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +22,44 @@ from seq2seq.translation import AttentionMap
 CAT = "Le chat est assis sur la chaise ."
 MARKUP = "<b>gras</b> <img src=x onerror=window.hacked=1> ${window.hacked=2} {{value}} </s> chat"
 SLOW = 60_000
+ROOT = Path(__file__).resolve().parents[1]
 OPEN_REQUESTS: dict[Page, set[Request]] = {}
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_app(environment: Mapping[str, str]) -> Iterator[str]:
+    """``python app.py`` on a free port; gives its address."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-u", "app.py", "--host", "127.0.0.1", "--port", str(port)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**environment, "NO_PROXY": "127.0.0.1"},
+    )
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if "Running on local URL" in line:
+            break
+    else:
+        raise RuntimeError(f"the app did not start:\n{''.join(seen)}")
+    # Nobody else reads what it still prints: a full pipe would stop it.
+    threading.Thread(target=process.stdout.read, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
 
 
 @cache

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browser_support import watch_requests
+from browser_support import ROOT, running_app, watch_requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "tests" / "artefacts"
 ARGUMENTS = [
     "--no-sandbox",
@@ -28,42 +22,6 @@ ARGUMENTS = [
 ]
 # gradio's own, harmless: a browser without these features says so on every page.
 HARMLESS = ("Permissions-Policy", "preloaded using link preload")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def running_app(environment: Mapping[str, str]) -> Iterator[str]:
-    """``python app.py`` on a free port; gives its address."""
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-u", "app.py", "--host", "127.0.0.1", "--port", str(port)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**environment, "NO_PROXY": "127.0.0.1"},
-    )
-    assert process.stdout is not None
-    seen = []
-    for line in process.stdout:
-        seen.append(line)
-        if "Running on local URL" in line:
-            break
-    else:
-        pytest.fail(f"the app did not start:\n{''.join(seen)}")
-    # Nobody else reads what it still prints: a full pipe would stop it.
-    threading.Thread(target=process.stdout.read, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @pytest.fixture(scope="session")

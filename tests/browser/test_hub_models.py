@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browser_support import SLOW, choose_option, translate, wait_for_chart
-from conftest import ROOT, running_app
+from browser_support import ROOT, SLOW, choose_option, running_app, translate, wait_for_chart
 from marian_support import SHAPES, marian_folder
 from playwright.sync_api import Page, expect
 
