@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -59,14 +60,13 @@ class Int8Linear(nn.Module):
         self.register_buffer("bias", None if bias is None else bias.detach().float())
         self.packed_bytes = values.numel() + 8 * len(scale)
         self.packed = _pack(values, scale)
+        self.levels = _levels()
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) to (..., out), fp32."""
         # A row of zeros becomes one of undefined numbers, whose finite product is multiplied by 0.
         largest = x.abs().amax(-1, keepdim=True)
-        product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
-            x / largest, 1 / 127, 128, self.packed
-        )
+        product = _product(x / largest, self.packed, levels=self.levels)
         return (
             product * largest if self.bias is None else torch.addcmul(self.bias, product, largest)
         )
@@ -87,6 +87,23 @@ class Int8Embedding(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Rows of the table, fp32."""
         return F.embedding(ids, self.values).float() * self.scale[ids][..., None]
+
+
+def _product(x: Tensor, packed: Any, *, levels: int) -> Tensor:
+    """``x`` (..., in), all in -1..1 and cut into ``levels`` a side, times packed weights."""
+    product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+        x, 1 / levels, levels + 1, packed
+    )
+    return product
+
+
+@cache
+def _levels() -> int:
+    """127, or 63 on a processor that adds up pairs of products in 16 bits (one without VNNI)."""
+    size = 64
+    packed = _pack(torch.full((1, size), 127, dtype=torch.int8), torch.full((1,), 1 / 127))
+    found = float(_product(torch.ones(1, size), packed, levels=127))
+    return 127 if abs(found - size) < 0.01 * size else 63
 
 
 def _pack(values: Tensor, scale: Tensor) -> Any:

@@ -13,7 +13,7 @@ from seq2seq.checkpoint import load_checkpoint
 from seq2seq.config import SearchConfig
 from seq2seq.decoding.search import search
 from seq2seq.inference import InferenceModel, Precision, available, choose
-from seq2seq.inference.int8 import Int8Embedding, Int8Linear, quantise
+from seq2seq.inference.int8 import Int8Embedding, Int8Linear, _levels, quantise
 from seq2seq.inference.pack import pack
 from seq2seq.nn import AnyModel
 from seq2seq.weights import load_weights, save_weights
@@ -73,6 +73,19 @@ def test_weights_of_an_int8_checkpoint_lose_nothing_more(tmp_path: Path) -> None
         if weight.dim() == 2:
             values, scale = quantise(weight)
             assert torch.allclose(values * scale[:, None], weight, rtol=1e-5), name
+
+
+@needs_int8
+@pytest.mark.parametrize("levels", [127, 63])
+def test_fewer_levels_serve_processors_that_add_up_in_16_bits(
+    levels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _levels() in (127, 63)
+    monkeypatch.setattr("seq2seq.inference.int8._levels", lambda: levels)
+    torch.manual_seed(1)
+    weight, x = torch.randn(20, 64), torch.randn(3, 64)
+    error = (Int8Linear(weight, None)(x) - x @ weight.T).abs().mean()
+    assert error < 3 * 64**0.5 / levels
 
 
 @needs_int8
