@@ -103,10 +103,12 @@ class SelfAttention(nn.Module):
         Returns:
             The output (rows, 1, width) and keys and values with this position added.
         """
-        query, key, value = self.heads_of(x)
+        rows, _, width = x.shape
+        parts = self.project_in(x).view(rows, 3, self.heads, 1, width // self.heads)
+        query, key, value = parts.unbind(1)
         keys, values = torch.cat((keys, key), dim=2), torch.cat((values, value), dim=2)
         context, _ = attend(query, keys, values, None)
-        return self.dropout(self.project_out(merge_heads(context))), keys, values
+        return self.dropout(self.project_out(context.reshape(x.shape))), keys, values
 
 
 class CrossAttention(nn.Module):
@@ -142,10 +144,9 @@ class CrossAttention(nn.Module):
         context = _context(query, key, value, allowed)
         return self.dropout(self.project_out(merge_heads(context)))
 
-    def with_weights(
-        self, x: Tensor, key: Tensor, value: Tensor, allowed: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The same, and the weights (rows, H, T, S)."""
-        query = split_heads(self.project_query(x), self.heads)
+    def step(self, x: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for one position (rows, 1, width), and the weights (rows, H, 1, S)."""
+        rows, _, width = x.shape
+        query = self.project_query(x).view(rows, self.heads, 1, width // self.heads)
         context, weights = attend(query, key, value, allowed)
-        return self.dropout(self.project_out(merge_heads(context))), weights
+        return self.dropout(self.project_out(context.reshape(x.shape))), weights

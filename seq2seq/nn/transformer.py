@@ -165,7 +165,7 @@ class DecoderLayer(nn.Module):
         update, keys, values = self.self_attention.step(before, keys, values)
         x = x + update if self.norm_first else self.self_norm(x + update)
         before = self.cross_norm(x) if self.norm_first else x
-        update, weights = self.cross_attention.with_weights(before, key, value, allowed)
+        update, weights = self.cross_attention.step(before, key, value, allowed)
         x = x + update if self.norm_first else self.cross_norm(x + update)
         if self.norm_first:
             x = x + self.feed_forward(self.feed_norm(x))
