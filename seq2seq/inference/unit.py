@@ -58,10 +58,12 @@ def trace_step(model: AnyModel, source: Tensor) -> TracedStep | None:
             states = _states(model, source)
             tokens = torch.full((1,), model.config.bos_id)
             unit = torch.jit.trace(
-                _Unit(model, states[1]),
+                _Unit(model, states[1]).eval(),
                 (tokens, *_read(states[1]), *_changed(states[1])),
                 check_trace=False,
             )
+            if hasattr(torch.jit, "freeze"):  # weights as constants, modules dissolved
+                unit = torch.jit.freeze(unit)
             traced = TracedStep(unit, attention=model.attention_layout is not None)
             if _agree(model, traced, states):
                 return traced

@@ -5,13 +5,22 @@ Shapes: ``rows`` sentences, ``H`` heads of width ``D``, ``T`` queries, ``S`` key
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2seq.nn.dropout import Dropout
 
-__all__ = ["CrossAttention", "SelfAttention", "attend", "merge_heads", "split_heads"]
+__all__ = [
+    "CrossAttention",
+    "SelfAttention",
+    "attend",
+    "attend_one",
+    "merge_heads",
+    "split_heads",
+]
 
 
 def attend(
@@ -28,11 +37,36 @@ def attend(
     Returns:
         The context (rows, H, T, D) and the weights (rows, H, T, S), exactly 0 where not allowed.
     """
-    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    scores = (query * (1 / math.sqrt(query.shape[-1]))) @ key.transpose(-1, -2)
     if allowed is not None:
         scores = scores.masked_fill(~allowed, float("-inf"))
     weights = scores.softmax(dim=-1)
     return weights @ value, weights
+
+
+def attend_one(
+    query: Tensor, key: Tensor, value: Tensor, *, hidden: Tensor | None, scale: float
+) -> tuple[Tensor, Tensor]:
+    """:func:`attend` of a single query, in as few operators as there can be.
+
+    Args:
+        query: (rows, H, D).
+        key, value: (rows, H, S, D).
+        hidden: bool, broadcastable to (rows, H, S), True where a query may not look.
+        scale: 1 / sqrt(D).
+
+    Returns:
+        The context (rows, H * D) and the weights (rows, H, S).
+    """
+    rows, heads, width = query.shape
+    key, value = key.flatten(0, 1), value.flatten(0, 1)
+    scores = torch.bmm((query * scale).view(rows * heads, 1, width), key.transpose(1, 2))
+    scores = scores.view(rows, heads, -1)
+    if hidden is not None:
+        scores = scores.masked_fill(hidden, float("-inf"))
+    weights = scores.softmax(dim=-1)
+    context = torch.bmm(weights.view(rows * heads, 1, -1), value)
+    return context.view(rows, heads * width), weights
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
@@ -69,6 +103,7 @@ class SelfAttention(nn.Module):
     def __init__(self, width: int, heads: int, *, dropout: float) -> None:
         super().__init__()
         self.heads = heads
+        self.scale = (width // heads) ** -0.5
         self.project_in = nn.Linear(width, 3 * width)
         self.project_out = nn.Linear(width, width)
         self.dropout = Dropout(dropout)
@@ -97,18 +132,18 @@ class SelfAttention(nn.Module):
         """One more position.
 
         Args:
-            x: (rows, 1, width).
+            x: (rows, width).
             keys, values: (rows, H, t, D), those of the earlier positions.
 
         Returns:
-            The output (rows, 1, width) and keys and values with this position added.
+            The output (rows, width) and keys and values with this position added.
         """
-        rows, _, width = x.shape
+        rows, width = x.shape
         parts = self.project_in(x).view(rows, 3, self.heads, 1, width // self.heads)
         query, key, value = parts.unbind(1)
         keys, values = torch.cat((keys, key), dim=2), torch.cat((values, value), dim=2)
-        context, _ = attend(query, keys, values, None)
-        return self.dropout(self.project_out(context.reshape(x.shape))), keys, values
+        context, _ = attend_one(query[:, :, 0], keys, values, hidden=None, scale=self.scale)
+        return self.dropout(self.project_out(context)), keys, values
 
 
 class CrossAttention(nn.Module):
@@ -123,6 +158,7 @@ class CrossAttention(nn.Module):
     def __init__(self, width: int, heads: int, *, dropout: float) -> None:
         super().__init__()
         self.heads = heads
+        self.scale = (width // heads) ** -0.5
         self.project_query = nn.Linear(width, width)
         self.project_memory = nn.Linear(width, 2 * width)
         self.project_out = nn.Linear(width, width)
@@ -136,7 +172,11 @@ class CrossAttention(nn.Module):
     def memory(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values (rows, H, S, D) of the encoder's output (rows, S, width)."""
         key, value = self.project_memory(encoded).chunk(2, dim=-1)
-        return split_heads(key, self.heads), split_heads(value, self.heads)
+        # Laid out anew once, so that no step has to.
+        return (
+            split_heads(key, self.heads).contiguous(),
+            split_heads(value, self.heads).contiguous(),
+        )
 
     def forward(self, x: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> Tensor:
         """``x`` (rows, T, width) over keys and values from :meth:`memory`."""
@@ -144,9 +184,12 @@ class CrossAttention(nn.Module):
         context = _context(query, key, value, allowed)
         return self.dropout(self.project_out(merge_heads(context)))
 
-    def step(self, x: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
-        """The same for one position (rows, 1, width), and the weights (rows, H, 1, S)."""
-        rows, _, width = x.shape
-        query = self.project_query(x).view(rows, self.heads, 1, width // self.heads)
-        context, weights = attend(query, key, value, allowed)
-        return self.dropout(self.project_out(context.reshape(x.shape))), weights
+    def step(self, x: Tensor, key: Tensor, value: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for one position (rows, width), and the weights (rows, H, S).
+
+        ``hidden`` is as in :func:`attend_one`.
+        """
+        rows, width = x.shape
+        query = self.project_query(x).view(rows, self.heads, width // self.heads)
+        context, weights = attend_one(query, key, value, hidden=hidden, scale=self.scale)
+        return self.dropout(self.project_out(context)), weights

@@ -147,31 +147,31 @@ class DecoderLayer(nn.Module):
         return self.feed_norm(x + self.feed_forward(x))
 
     def step(
-        self, x: Tensor, key: Tensor, value: Tensor, keys: Tensor, values: Tensor, allowed: Tensor
+        self, x: Tensor, key: Tensor, value: Tensor, keys: Tensor, values: Tensor, hidden: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """One position.
 
         Args:
-            x: (rows, 1, W).
+            x: (rows, W).
             key, value: of the source, (rows, H, S, D).
             keys, values: of the earlier target positions, (rows, H, t, D).
-            allowed: (rows, 1, 1, S) bool.
+            hidden: (rows, 1, S) bool, True at padding.
 
         Returns:
-            Output (rows, 1, W), attention over the source (rows, H, S), and the target's keys
+            Output (rows, W), attention over the source (rows, H, S), and the target's keys
             and values with this position added.
         """
         before = self.self_norm(x) if self.norm_first else x
         update, keys, values = self.self_attention.step(before, keys, values)
         x = x + update if self.norm_first else self.self_norm(x + update)
         before = self.cross_norm(x) if self.norm_first else x
-        update, weights = self.cross_attention.step(before, key, value, allowed)
+        update, weights = self.cross_attention.step(before, key, value, hidden)
         x = x + update if self.norm_first else self.cross_norm(x + update)
         if self.norm_first:
             x = x + self.feed_forward(self.feed_norm(x))
         else:
             x = self.feed_norm(x + self.feed_forward(x))
-        return x, weights[:, :, 0], keys, values
+        return x, weights, keys, values
 
 
 @register("transformer")
@@ -256,17 +256,17 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
     def step(self, tokens: Tensor, state: TransformerState) -> StepOutput[TransformerState]:
         """See :meth:`Seq2SeqModel.step`."""
         memory = state.memory
-        allowed = memory.mask[:, None, None, :]
-        x = self._embed(tokens[:, None], "target", start=state.keys[0].shape[2])
+        hidden = ~memory.mask[:, None, :]
+        x = self._embed(tokens[:, None], "target", start=state.keys[0].shape[2])[:, 0]
         attention, keys, values = [], [], []
         for n, layer in enumerate(self._decoder_layers):
             x, weights, key, value = layer.step(
-                x, memory.keys[n], memory.values[n], state.keys[n], state.values[n], allowed
+                x, memory.keys[n], memory.values[n], state.keys[n], state.values[n], hidden
             )
             attention.append(weights)
             keys.append(key)
             values.append(value)
-        logits = self.project(self.decoder_norm(x)[:, 0])
+        logits = self.project(self.decoder_norm(x))
         grown = TransformerState(memory=memory, keys=tuple(keys), values=tuple(values))
         return StepOutput(logits=logits, attention=torch.stack(attention, dim=1), state=grown)
 
