@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
@@ -11,6 +12,8 @@ from seq2seq.config.search import SearchConfig
 from seq2seq.config.settings import ConfigError, Settings, read_json
 
 __all__ = ["DataConfig", "DataFile", "Experiment", "TrainingConfig"]
+
+_NAME = re.compile(r"(?=[^.])[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*")  # of a folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,18 +195,24 @@ class Experiment(Settings):
     ``search`` becomes the checkpoint's default; tune it on the dev pairs.
 
     ``model`` may leave out the vocabulary sizes and special ids: ``prepare`` knows them.
+
+    ``begin`` names another run beside this one, finished or not: its vocabulary is taken over, and
+    training begins with its averaged weights, with other data or another schedule.
     """
 
     name: str
     data: DataConfig
     training: TrainingConfig = field(default_factory=TrainingConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
+    begin: str | None = None
     model: dict  # type: ignore[type-arg]
 
     def __post_init__(self) -> None:
-        safe = self.name.replace("-", "").replace("_", "").replace(".", "")
-        plain = safe.isascii() and safe.isalnum() and not self.name.startswith(".")
-        self._require(plain, "name", "letters, digits, '-', '_' and '.'")
+        for key in ("name", "begin"):
+            name = getattr(self, key)
+            plain = name is None or _NAME.fullmatch(name) is not None
+            self._require(plain, key, "letters, digits, '-', '_' and '.'")
+        self._require(self.begin != self.name, "begin", "another run")
         self.model_config(source_vocabulary=300, target_vocabulary=300)
 
     @classmethod

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from seq2seq.config import ConfigError, DataConfig, Experiment
 from seq2seq.files import new_folder, write_json
+from seq2seq.text.encoding import TextError
 from seq2seq.text.moses_bpe import MosesBpe
 from seq2seq.training.corpus import Corpus, Direction, clean, copy_pairs, gather, join_pairs, mix
 from seq2seq.training.data import dev_split, train_split, write_ids
@@ -43,17 +44,10 @@ def prepare(experiment: Experiment, *, data: Sequence[Path], out: Path) -> None:
         for (source, target), pairs in pairs_of.items():
             if not pairs:
                 raise ConfigError(f"no {what} pair from {source} to {target} is left")
-    text = MosesBpe.train(
-        (
-            item
-            for direction, pairs in corpus.items()
-            for pair in pairs
-            for item in zip(direction, pair, strict=True)
-        ),
-        languages=config.languages,
-        vocabulary_size=config.vocabulary,
-        target_tags=config.target_tags,
-    )
+    if experiment.begin is None:
+        text = _learn(config, corpus)
+    else:
+        text = _taken_over(config, out.parent / experiment.begin / "dataset")
     corpus = mix(corpus, temperature=config.temperature, seed=config.seed)
     seeds = count(config.seed)
     for direction, pairs in corpus.items():
@@ -81,6 +75,28 @@ def prepare(experiment: Experiment, *, data: Sequence[Path], out: Path) -> None:
                 "cleaning": dict(counts),
             },
         )
+
+
+def _learn(config: DataConfig, corpus: Corpus) -> MosesBpe:
+    return MosesBpe.train(
+        (
+            item
+            for direction, pairs in corpus.items()
+            for pair in pairs
+            for item in zip(direction, pair, strict=True)
+        ),
+        languages=config.languages,
+        vocabulary_size=config.vocabulary,
+        target_tags=config.target_tags,
+    )
+
+
+def _taken_over(config: DataConfig, dataset: Path) -> MosesBpe:
+    """The vocabulary of another run."""
+    try:
+        return MosesBpe.load(dataset, languages=config.languages, target_tags=config.target_tags)
+    except TextError as error:
+        raise ConfigError(f"begin: {error}") from error
 
 
 _Cut = Callable[[str, Direction, bool], list[int]]

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 from tqdm import tqdm
 
@@ -164,9 +166,20 @@ class _Run:
                 self.optimizer.restore(tensors)
             except (KeyError, RuntimeError) as error:
                 raise ConfigError(f"{saved}: does not fit this configuration") from error
+        elif experiment.begin is not None:
+            self._begin_with(folder.parent / experiment.begin / "model.safetensors")
         if processes.first:
             write_json(folder / "experiment.json", experiment.to_dict())
             write_json(folder / "model.json", model_config.to_dict())
+
+    def _begin_with(self, path: Path) -> None:
+        """Take over the averaged weights of another run."""
+        try:
+            self.optimizer.load_weights(load_file(path))
+        except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+            raise ConfigError(
+                f"{path}: cannot be begun with; train that run first, with the same model"
+            ) from error
 
     def go(self, minutes: float | None) -> Progress:
         """Train until something ends it, then average."""

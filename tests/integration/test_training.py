@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -239,3 +240,34 @@ def test_mistakes_are_named(run: Path, tmp_path: Path) -> None:
     (state / "tensors.safetensors").write_bytes(b"x")
     with pytest.raises(ConfigError, match="damaged training state"):
         train(experiment(), folder=run, device="cpu", resume=True)
+
+
+def test_a_run_can_begin_with_another_ones_weights(run: Path) -> None:
+    train(experiment(), folder=run)
+    learned = json.loads((run / "average.json").read_text())["dev_bleu"]
+    second = run.parent / "second"
+    shutil.copytree(run / "dataset", second / "dataset")
+    values = {**experiment(max_steps=1, learning_rate=1e-6).to_dict(), "name": "second"}
+    go_on = Experiment.from_dict({**values, "begin": run.name})
+    train(go_on, folder=second)
+    assert json.loads((second / "average.json").read_text())["dev_bleu"] == pytest.approx(
+        learned, abs=2
+    )
+    first = load_file(run / "model.safetensors")
+    after = load_file(second / "model.safetensors")
+    assert all(torch.allclose(first[name], after[name], atol=1e-4) for name in first)
+
+
+def test_a_beginning_that_is_not_there_or_does_not_fit_is_named(run: Path) -> None:
+    lost = Experiment.from_dict({**experiment().to_dict(), "begin": "nowhere"})
+    with pytest.raises(ConfigError, match=r"nowhere/model.safetensors: cannot be begun with"):
+        train(lost, folder=run)
+    train(experiment(max_steps=1), folder=run)
+    second = run.parent / "second"
+    shutil.copytree(run / "dataset", second / "dataset")
+    values = {**experiment(RECURRENT).to_dict(), "name": "second", "begin": run.name}
+    other = Experiment.from_dict(values)
+    with pytest.raises(ConfigError, match="with the same model"):
+        train(other, folder=second)
+    with pytest.raises(ConfigError, match="begin"):
+        Experiment.from_dict({**experiment().to_dict(), "begin": "../x"})

@@ -139,3 +139,16 @@ def test_bpe_dropout_cuts_every_variant_anew_and_the_dev_pairs_never(folder: Pat
         assert len(data.target) > sum(len(text.ids(en, language="en")) for en, _ in PAIRS[:130])
     dev = ParallelIds.open(dataset, "dev.fr-en")
     assert dev.pair(0)[1].tolist() == text.ids(PAIRS[-10][0], language="en")
+
+
+def test_the_vocabulary_of_another_run_is_taken_over(folder: Path) -> None:
+    prepare(experiment(), data=[folder], out=folder / "first")
+    values = {**experiment(vocabulary=300).to_dict(), "name": "second", "begin": "first"}
+    second = Experiment.from_dict(values)
+    prepare(second, data=[folder], out=folder / "second")
+    first, taken = (
+        (folder / run / "dataset" / "vocabulary.json").read_text() for run in ("first", "second")
+    )
+    assert first == taken
+    with pytest.raises(ConfigError, match=r"begin: .*tokenizer.json"):
+        prepare(second, data=[folder], out=folder / "elsewhere" / "second")
