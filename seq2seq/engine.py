@@ -94,7 +94,7 @@ class Engine:
                     trace=request.trace,
                     attention=request.attention,
                     on_step=lambda partial: events.put(partial[0]),
-                    should_stop=stop.is_set,
+                    should_stop=lambda _: stop.is_set(),
                 )
             except BaseException as error:  # raised again where the consumer sees it
                 events.put(error)

@@ -9,7 +9,7 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from seq2seq.checkpoint import CheckpointError, LoadedCheckpoint
 from seq2seq.config import SearchConfig
-from seq2seq.decoding.search import PartialHypothesis, SearchResult, search
+from seq2seq.decoding.search import OnStep, SearchResult, ShouldStop, search
 from seq2seq.device import precision_name, running_dtype
 from seq2seq.formats import load_model
 from seq2seq.inference import InferenceModel, Precision, choose
@@ -30,8 +30,6 @@ _log = logging.getLogger(__name__)
 
 _SCORED = 2**25
 """Logits that are held at once when translations are scored: 128 MiB."""
-
-OnStep = Callable[[Sequence[PartialHypothesis]], None]
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class Runner:
         trace: bool = False,
         attention: bool = True,
         on_step: OnStep | None = None,
-        should_stop: Callable[[], bool] | None = None,
+        should_stop: ShouldStop | None = None,
     ) -> Outcome:
         """Search for translations of one batch; see :func:`seq2seq.decoding.search.search`."""
         started = time.perf_counter()

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -34,7 +34,15 @@ from seq2seq.decoding.scoring import CoveragePenalty
 from seq2seq.decoding.trace import Trace
 from seq2seq.nn.model import AnyModel, StepOutput
 
-__all__ = ["Hypothesis", "PartialHypothesis", "SearchError", "SearchResult", "search"]
+__all__ = [
+    "Hypothesis",
+    "OnStep",
+    "PartialHypothesis",
+    "SearchError",
+    "SearchResult",
+    "ShouldStop",
+    "search",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +93,7 @@ class SearchResult:
 
 
 OnStep = Callable[[Sequence[PartialHypothesis]], None]
+ShouldStop = Callable[[int], bool]
 
 
 def search(
@@ -96,7 +105,7 @@ def search(
     trace: bool = False,
     attention: bool = True,
     on_step: OnStep | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop | None = None,
 ) -> list[SearchResult]:
     """Translate a batch of sentences; each result is what the sentence would get alone.
 
@@ -108,9 +117,10 @@ def search(
             probabilities are the model's own and count; constraints do not apply to them.
         trace: record the whole search; changes no other output.
         attention: return the attention of the hypotheses.
-        on_step: called after every step with the best hypothesis so far of every row.
-        should_stop: asked after every step; when True, live hypotheses join the finished ones as
-            they are, not ended, and the best so far is returned.
+        on_step: called after every step with the best hypothesis so far of every row, each made
+            when it is looked at.
+        should_stop: asked after every step about every row whose search goes on; when True, its
+            live hypotheses join the finished ones as they are, not ended.
 
     Raises:
         SearchError: input that cannot be searched, or scores that are not numbers.
@@ -160,9 +170,7 @@ class _Search:
 
     # --- The loop -----------------------------------------------------------------------------
 
-    def run(
-        self, *, on_step: OnStep | None = None, should_stop: Callable[[], bool] | None = None
-    ) -> None:
+    def run(self, *, on_step: OnStep | None = None, should_stop: ShouldStop | None = None) -> None:
         """Search until every sentence is done."""
         if not self._beams:
             return
@@ -174,15 +182,18 @@ class _Search:
         tokens = torch.full((len(self._beams),), self._bos, device=device)
         while True:
             output = self._model.step(tokens, state)
-            rows, pieces = self._advance(output)
+            self._advance(output)
             if on_step is not None:
-                on_step([self._partial(beam) for beam in self._beams])
-            if not rows:
+                on_step(_Lazily(self._partial, self._beams))
+            if should_stop is not None:
+                for number, beam in enumerate(self._beams):
+                    if not beam.done and should_stop(number):
+                        beam.interrupt()
+            # For every live hypothesis the decoder's row that it grew from, and its piece.
+            live = [node for beam in self._beams for node in beam.live]
+            if not live:
                 return
-            if should_stop is not None and should_stop():
-                for beam in self._beams:
-                    beam.interrupt()
-                return
+            rows, pieces = [node.row for node in live], [node.token for node in live]
             state = output.state
             if rows == list(range(len(tokens))):  # nothing moved: nothing to copy
                 tokens = torch.tensor(pieces, device=device)
@@ -192,13 +203,8 @@ class _Search:
             if self._coverage is not None:
                 self._coverage = self._coverage.index_select(0, index)
 
-    def _advance(self, output: StepOutput[Any]) -> tuple[list[int], list[int]]:
-        """Let every sentence decide.
-
-        Returns:
-            For every live hypothesis after the step the decoder's row that it grew from and its
-            piece, sentence by sentence.
-        """
+    def _advance(self, output: StepOutput[Any]) -> None:
+        """Let every sentence decide."""
         active = [number for number, beam in enumerate(self._beams) if not beam.done]
         live = [self._beams[number].live for number in active]
         ends = list(accumulate(map(len, live)))
@@ -225,8 +231,6 @@ class _Search:
         for pick, proposal in zip(picks, reading.picked, strict=True):
             if proposal is not None:
                 picked[pick.row].append(proposal)
-        rows: list[int] = []
-        pieces: list[int] = []
         for number, nodes, start, end in zip(active, live, starts, ends, strict=True):
             beam, scores = self._beams[number], reading.scores[start:end]
             if start in picked:
@@ -242,9 +246,6 @@ class _Search:
                     barred=barred[start:end],
                     verdicts=verdicts,
                 )
-            rows += [node.row for node in beam.live]
-            pieces += [node.token for node in beam.live]
-        return rows, pieces
 
     def _picks(self, number: int, start: int) -> list[Pick]:
         """What sentence ``number``, whose rows begin at ``start``, does not choose by itself."""
@@ -315,6 +316,27 @@ class _Search:
             weights[..., : beam.request.source_length]
             for (beam, _), weights in zip(nodes, maps, strict=True)
         ]
+
+
+class _Lazily(Sequence[PartialHypothesis]):
+    """What ``make`` makes of every item, made when it is asked for."""
+
+    def __init__(self, make: Callable[[Beam], PartialHypothesis], items: Sequence[Beam]) -> None:
+        self._make, self._items = make, items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> PartialHypothesis: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[PartialHypothesis]: ...
+
+    def __getitem__(self, index: int | slice) -> PartialHypothesis | Sequence[PartialHypothesis]:
+        if isinstance(index, slice):
+            return [self._make(item) for item in self._items[index]]
+        return self._make(self._items[index])
 
 
 def _hypothesis(entry: Finished, attention: np.ndarray | None) -> Hypothesis:

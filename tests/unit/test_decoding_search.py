@@ -490,23 +490,23 @@ def test_every_step_is_reported(
 
 
 @FEW
-@given(models, sources, anything, st.integers(1, 4))
-def test_stopping_returns_the_best_so_far(
-    model: ToyModel, rows: list[list[int]], config: SearchConfig, steps: int
+@given(models, sources, anything, st.lists(st.integers(1, 4), min_size=8, max_size=8))
+def test_stopping_a_row_returns_its_best_so_far(
+    model: ToyModel, rows: list[list[int]], config: SearchConfig, steps: list[int]
 ) -> None:
-    asked: list[int] = []
+    asked = [0] * len(rows)
 
-    def should_stop() -> bool:
-        asked.append(1)
-        return len(asked) >= steps
+    def should_stop(row: int) -> bool:
+        asked[row] += 1
+        return asked[row] >= steps[row]
 
     config = dataclasses.replace(config, max_length=9, min_length=9, no_repeat_ngram=0)
     results = search(model, padded(rows), config=config, should_stop=should_stop, trace=True)
-    assert len(asked) == steps
-    for result in results:
-        assert all(len(h.tokens) == steps and not h.ended for h in result.hypotheses)
+    assert asked == steps[: len(rows)]
+    for result, count in zip(results, steps, strict=False):
+        assert all(len(h.tokens) == count and not h.ended for h in result.hypotheses)
         assert result.trace is not None
-        assert len(result.trace.steps) == steps
+        assert len(result.trace.steps) == count
         assert {h.node for h in result.hypotheses} <= {f.node for f in result.trace.finished}
 
 
