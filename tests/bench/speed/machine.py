@@ -1,0 +1,104 @@
+"""What the figures were taken on: processor, memory, versions, and how fast both are at most."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+__all__ = ["bandwidth", "best_of", "describe", "empty_call", "int8_peak"]
+
+_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+
+
+def describe() -> dict[str, Any]:
+    """For the report."""
+    found: dict[str, Any] = {
+        "processor": platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load_average": os.getloadavg()[0],
+    }
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        meminfo = Path("/proc/meminfo").read_text(encoding="utf-8")
+    except OSError:
+        text = meminfo = ""
+    if model := re.search(r"model name\s*: (.*)", text):
+        found["processor"] = model[1]
+    if flags := re.search(r"flags\s*: (.*)", text):
+        found["flags"] = [flag for flag in _FLAGS if flag in flags[1].split()]
+    if total := re.search(r"MemTotal:\s*(\d+)", meminfo):
+        found["memory_gb"] = round(int(total[1]) / 2**20, 1)
+    cache = Path("/sys/devices/system/cpu/cpu0/cache")
+    for level in sorted(cache.glob("index*")):
+        kind = (level / "type").read_text().strip()
+        if kind != "Instruction":
+            name = f"L{(level / 'level').read_text().strip()}"
+            found[f"{name}_cache"] = (level / "size").read_text().strip()
+    found["versions"] = {"python": platform.python_version()}
+    for name in ("torch", "transformers", "ctranslate2"):
+        try:
+            found["versions"][name] = version(name)
+        except PackageNotFoundError:
+            found["versions"][name] = "not installed"
+    return found
+
+
+def bandwidth(megabytes: float, *, threads: int) -> float:
+    """GB/s at which so much memory is read again and again."""
+    values = torch.ones(int(megabytes * 2**20 / 4), dtype=torch.int32)
+    return _with_threads(threads, lambda: values.nbytes / best_of(lambda: values.amax())) / 1e9
+
+
+def int8_peak(*, threads: int) -> float:
+    """Billions of multiplications with addition a second, of large 8-bit matrices."""
+    from seq2seq.inference.int8 import Int8Linear
+
+    layer = Int8Linear(torch.randn(2048, 1024), None)
+    x = torch.randn(512, 1024)
+    count = 512 * 1024 * 2048
+    with torch.inference_mode():
+        return _with_threads(threads, lambda: count / best_of(lambda: layer(x))) / 1e9
+
+
+def empty_call() -> float:
+    """Microseconds of the cheapest operator inside a traced unit, called one by one."""
+    count = 1000
+
+    class Chain(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for _ in range(count):
+                x = x + 1
+            return x
+
+    x = torch.zeros(1)
+    with torch.inference_mode():
+        chain = torch.jit.freeze(torch.jit.trace(Chain().eval(), (x,)))
+        return best_of(lambda: chain(x)) * 1e6 / count
+
+
+def best_of(run: Callable[[], Any], *, count: int = 20) -> float:
+    """Seconds of the fastest of some runs, after a few that are not counted."""
+    times = []
+    for number in range(count + 3):
+        begun = time.perf_counter()
+        run()
+        if number >= 3:
+            times.append(time.perf_counter() - begun)
+    return min(times)
+
+
+def _with_threads(threads: int, measure: Callable[[], float]) -> float:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return measure()
+    finally:
+        torch.set_num_threads(before)
