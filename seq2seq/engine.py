@@ -1,4 +1,9 @@
-"""Jobs in, documents out: in batches of similar length, or step by step."""
+"""Jobs in, documents out: in batches of similar length, or step by step.
+
+Requests for one text stand in one line, the batches of lists in another, each with places of its
+own: however long a list is, it holds up no single request, and no flood of those holds up a list.
+A list has at most as many batches in its line as there are places; several lists take turns.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,7 @@ from typing import Self, TypeVar
 from seq2seq.config import SearchConfig
 from seq2seq.decoding.search import PartialHypothesis
 from seq2seq.document import Writer
+from seq2seq.queueing import Batcher, Kind, Ticket
 from seq2seq.request import Job, Request
 from seq2seq.runner import Outcome, Runner
 from seq2seq.translation import Timing, Translation
@@ -25,15 +31,17 @@ _Out = TypeVar("_Out")
 
 
 class Engine:
-    """Drives a runner and writes down what it finds. Has no state of its own.
+    """Drives a runner and writes down what it finds. May be called from many threads at once.
 
     Args:
         runner: the model on its device.
         writer: of the documents.
         batch_tokens: source pieces times beam of one batch, padding included; a single longer
             text still makes a batch.
-        workers: batches that run at the same time.
+        workers: batches that run at the same time: that many of single requests, and that many
+            of lists.
         most_positions: longest sequence that the model can place, None without a limit.
+        max_waiting, max_wait: as in :class:`seq2seq.queueing.Batcher`.
     """
 
     def __init__(
@@ -44,8 +52,19 @@ class Engine:
         batch_tokens: int,
         workers: int = 1,
         most_positions: int | None = None,
+        max_waiting: int,
+        max_wait: float | None,
     ) -> None:
-        self._runner = runner
+        self._singles, self._lists = (
+            Batcher(
+                runner,
+                places=workers,
+                batch_tokens=batch_tokens,
+                max_waiting=max_waiting,
+                max_wait=max_wait,
+            )
+            for _ in range(2)
+        )
         self._writer = writer
         self._batch_tokens = batch_tokens
         self._workers = workers
@@ -62,11 +81,15 @@ class Engine:
 
         Args:
             progress: called with the number of jobs finished since its last call.
+
+        Raises:
+            BusyError: too many requests are waiting, or this one waited too long.
         """
+        line = self._singles if len(jobs) == 1 else self._lists
         found: dict[int, Translation] = {}
         batches = list(self._batches(jobs, request.config))
         with _Workers(min(self._workers, len(batches))) as workers:
-            results = workers.map(lambda batch: self._run_batch(batch, request), batches)
+            results = workers.map(lambda batch: self._run_batch(batch, request, line), batches)
             for batch, documents in zip(batches, results, strict=True):
                 found.update((job.index, one) for job, one in zip(batch, documents, strict=True))
                 if progress:
@@ -76,26 +99,20 @@ class Engine:
     def stream(self, job: Job, request: Request) -> Iterator[Translation]:
         """Partial documents after every step, then the complete one.
 
-        The search runs in a thread of its own; closing the iterator stops it.
+        The search runs in another thread; closing the iterator stops it, or gives up its turn.
+
+        Raises:
+            BusyError: too many requests are waiting, or this one waited too long.
         """
         if job.blank:
-            yield from self._run_batch([job], request)
+            yield from self._run_batch([job], request, self._singles)
             return
-        config = self._bounded([job], request.config)
         events: queue.SimpleQueue[PartialHypothesis | Outcome | BaseException] = queue.SimpleQueue()
-        stop = threading.Event()
+        ticket = self._ticket([job], request, on_step=events.put)
 
         def work() -> None:
             try:
-                outcome = self._runner.run(
-                    [job.source.ids],
-                    config=config,
-                    prefixes=[job.prefix],
-                    trace=request.trace,
-                    attention=request.attention,
-                    on_step=lambda partial: events.put(partial[0]),
-                    should_stop=lambda _: stop.is_set(),
-                )
+                outcome = self._singles.run(ticket)
             except BaseException as error:  # raised again where the consumer sees it
                 events.put(error)
             else:
@@ -109,14 +126,14 @@ class Engine:
                 if isinstance(event, BaseException):
                     raise event
                 if isinstance(event, Outcome):
-                    yield self._write(event, 0, [job], request, config)
+                    yield self._write(event, 0, [job], request, ticket.kind.config)
                     return
                 yield self._writer.partial(
-                    job, event, config=config, target_language=request.target
+                    job, event, config=ticket.kind.config, target_language=request.target
                 )
         finally:
-            stop.set()
-            worker.join()
+            if self._singles.cancel(ticket):
+                worker.join()  # else it decodes for others as well, and ends by itself
 
     def _batches(self, jobs: Sequence[Job], config: SearchConfig) -> Iterator[list[Job]]:
         """Longest first, so that the largest batch shows at once whether memory suffices.
@@ -134,21 +151,32 @@ class Engine:
         if batch:
             yield batch
 
-    def _run_batch(self, batch: Sequence[Job], request: Request) -> list[Translation]:
+    def _run_batch(
+        self, batch: Sequence[Job], request: Request, line: Batcher
+    ) -> list[Translation]:
         if batch[0].blank:
             return [
                 self._writer.empty(job, config=request.config, target_language=request.target)
                 for job in batch
             ]
-        config = self._bounded(batch, request.config)
-        outcome = self._runner.run(
-            [job.source.ids for job in batch],
-            config=config,
-            prefixes=[job.prefix for job in batch],
-            trace=request.trace,
-            attention=request.attention,
-        )
+        ticket = self._ticket(batch, request)
+        outcome, config = line.run(ticket), ticket.kind.config
         return [self._write(outcome, n, batch, request, config) for n in range(len(batch))]
+
+    def _ticket(
+        self,
+        batch: Sequence[Job],
+        request: Request,
+        *,
+        on_step: Callable[[PartialHypothesis], None] | None = None,
+    ) -> Ticket:
+        config = self._bounded(batch, request.config)
+        return Ticket(
+            Kind(config, trace=request.trace, attention=request.attention),
+            [job.source.ids for job in batch],
+            prefixes=[job.prefix for job in batch],
+            on_step=on_step,
+        )
 
     def _bounded(self, batch: Sequence[Job], config: SearchConfig) -> SearchConfig:
         """``config`` with a length limit that the model's positions allow."""

@@ -13,6 +13,7 @@ from seq2seq.text.encoding import Encoding, TextPipeline
 __all__ = [
     "MAX_CHARACTERS",
     "MAX_PIECES",
+    "BusyError",
     "Job",
     "Prefix",
     "Reader",
@@ -36,6 +37,10 @@ Prefix = str | Sequence[int | str]
 
 class TranslatorError(ValueError):
     """A request that cannot be served; one line names the culprit and what is accepted."""
+
+
+class BusyError(TranslatorError):
+    """Too many requests at once; the same one can succeed later."""
 
 
 class TextTooLongError(TranslatorError):

@@ -25,6 +25,7 @@ from seq2seq.occlusion import Occlusion, leave_out
 from seq2seq.request import (
     MAX_CHARACTERS,
     MAX_PIECES,
+    BusyError,
     Prefix,
     Reader,
     Request,
@@ -42,6 +43,9 @@ __all__ = [
     "BATCH_TOKENS_GPU",
     "MAX_CHARACTERS",
     "MAX_PIECES",
+    "MAX_WAIT",
+    "MAX_WAITING",
+    "BusyError",
     "TextTooLongError",
     "Translator",
     "TranslatorError",
@@ -51,20 +55,29 @@ BATCH_TOKENS = 2500
 """Source pieces times beam of one batch on a CPU, where larger ones leave its caches."""
 BATCH_TOKENS_GPU = 40_000
 """The same on a GPU."""
+MAX_WAITING = 256
+"""Requests that wait for a translator at most; more are refused."""
+MAX_WAIT = 60.0
+"""Seconds that a request waits at most before it is refused."""
 
 
 class Translator:
     """Translates with one checkpoint.
 
     Safe to call from many threads at once: weights are only read, every call has its own state.
+    Calls that come while others run wait for their turn and are then decoded together, as many as
+    fit into a batch; each gets what it would get alone. A lone call never waits.
 
     Args:
         checkpoint: loaded on the CPU.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; None is ``auto``.
         batch_tokens: source pieces times beam per batch when many texts are translated; None
             takes :data:`BATCH_TOKENS` or :data:`BATCH_TOKENS_GPU`.
-        workers: batches that run at the same time when many texts are translated.
+        workers: batches that run at the same time: that many of calls with one text, and that
+            many of lists of texts.
         precision: on a CPU, ``int8`` or ``fp32``; None for the fastest that the machine has.
+        max_waiting: calls that wait at most; more get a :class:`BusyError` at once.
+        max_wait: seconds until a call that still waits gets one; None for as long as it takes.
 
     Raises:
         DeviceError: this machine lacks the device.
@@ -79,11 +92,17 @@ class Translator:
         batch_tokens: int | None = None,
         workers: int = 1,
         precision: Precision | None = None,
+        max_waiting: int = MAX_WAITING,
+        max_wait: float | None = MAX_WAIT,
     ) -> None:
         if batch_tokens is not None and batch_tokens < 1:
             raise TranslatorError(f"batch_tokens is {batch_tokens}, it must be at least 1")
         if not 1 <= workers <= 1024:
             raise TranslatorError(f"workers is {workers}, it must be between 1 and 1024")
+        if max_waiting < 0:
+            raise TranslatorError(f"max_waiting is {max_waiting}, it must be at least 0")
+        if max_wait is not None and not max_wait >= 0:
+            raise TranslatorError(f"max_wait is {max_wait}, it must be at least 0")
         self._info = checkpoint.info
         self._text = checkpoint.text
         self._runner = Runner(checkpoint, device=choose_device(device), precision=precision)
@@ -115,6 +134,8 @@ class Translator:
             batch_tokens=batch_tokens,
             workers=workers,
             most_positions=most,
+            max_waiting=max_waiting,
+            max_wait=max_wait,
         )
 
     @classmethod
@@ -127,6 +148,8 @@ class Translator:
         batch_tokens: int | None = None,
         workers: int = 1,
         precision: Precision | None = None,
+        max_waiting: int = MAX_WAITING,
+        max_wait: float | None = MAX_WAIT,
     ) -> Self:
         """Load an embedded checkpoint by name, any model folder, or a model of the Hub.
 
@@ -136,7 +159,7 @@ class Translator:
             threads: sets torch's threads per operation **for the whole process**; None leaves
                 them alone. Small models are fastest with 1: two threads of this size wait for
                 each other longer than they compute, above all beside other busy processes.
-            batch_tokens, workers, precision: as in the class.
+            batch_tokens, workers, precision, max_waiting, max_wait: as in the class.
 
         Raises:
             ModelNotFoundError: no such name or folder; lists what there is.
@@ -158,6 +181,8 @@ class Translator:
             batch_tokens=batch_tokens,
             workers=workers,
             precision=precision,
+            max_waiting=max_waiting,
+            max_wait=max_wait,
         )
 
     @property
