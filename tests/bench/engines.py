@@ -6,7 +6,9 @@ builds models of the sizes that are compared, with random weights, for every eng
 all find the same tokens; and times them in turns, each engine with all its settings, in processes
 of which one runs at a time. Every translation has the same number of decoder steps. Ratios are
 another engine's time over ours, each at its best setting; ours returns the attention, the others
-do not. The machine must have nothing else to do.
+do not. Further rows: what a start costs in time and memory, how cost grows with length, beam and
+batch, and one step of our decoder against what the machine allows. The machine must have nothing
+else to do; rounds in which other programs were busy are left out.
 """
 
 from __future__ import annotations
@@ -17,15 +19,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from speed.compare import compare, same_tokens
+from speed.growth import growth
 from speed.machine import describe
 from speed.models import SIZES
+from speed.report import write
 from speed.rows import row_groups
+from speed.starts import starts
+from speed.step import step_profile
 
-_GROUPS = ("equal", "single", "length", "batch")
+ROOT = Path(__file__).resolve().parents[2]
+_GROUPS = ("equal", "single", "length", "batch", "start", "growth", "step")
 
 
 def main() -> int:
@@ -37,7 +43,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=12, help="of a row at most")
     parser.add_argument("--quick", action="store_true", help="three rounds of everything")
     parser.add_argument("--models", type=Path, default=ROOT / "build" / "bench")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for speed.json")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for speed.json and speed.html")
     options = parser.parse_args()
     wanted, sizes = options.rows.split(","), options.sizes.split(",")
     for name, known in ((wanted, _GROUPS), (sizes, tuple(SIZES))):
@@ -47,17 +53,26 @@ def main() -> int:
 
     report: dict[str, Any] = {"machine": describe(), "rows": []}
     print(json.dumps(report["machine"]))
+    chosen = [SIZES[name] for name in sizes]
     if "equal" in wanted:
         report["equal"] = [
-            same_tokens(SIZES[name], options.models) for name in sizes if not SIZES[name].recurrent
+            same_tokens(size, options.models) for size in chosen if not size.recurrent
         ]
     for group, rows in row_groups(sizes).items():
-        if group in wanted:
+        if group in wanted and rows:
             report["rows"] += compare(rows, options.models, seconds=options.seconds, rounds=rounds)
+    if "start" in wanted:
+        runs = 1 if options.quick else 3
+        report["start"] = [starts(size, options.models, runs=runs) for size in chosen]
+    if "growth" in wanted:
+        rounds = min(rounds, 5)
+        report["growth"] = [growth(size, options.models, rounds=rounds) for size in chosen]
+    if "step" in wanted:
+        report["step"] = [
+            step_profile(size, options.models, beam=beam) for size in chosen for beam in (1, 4)
+        ]
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        path = options.out / "speed.json"
-        path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write(report, options.out)
     return 0
 
 

@@ -33,6 +33,7 @@ class Contender:
         workers: batches at the same time, in one process.
         processes: each with a part of the sentences.
         environment: variables that its process is started with.
+        stored: of us: as which the model lies on disk, see :mod:`speed.models`.
     """
 
     engine: str
@@ -41,6 +42,7 @@ class Contender:
     workers: int = 1
     processes: int = 1
     environment: dict[str, str] = field(default_factory=dict, hash=False)
+    stored: str = "ours"
 
     @property
     def label(self) -> str:
@@ -52,6 +54,8 @@ class Contender:
             parts.append(f"{self.workers} workers x {self.threads} th")
         else:
             parts.append(f"{self.threads} th")
+        if self.stored != "ours":
+            parts.append(f"from {self.stored}")
         return " ".join(parts + [f"{k}={v}" for k, v in self.environment.items()])
 
 
@@ -80,11 +84,14 @@ class _Ours:
         from seq2seq.runner import Runner
 
         torch.set_num_threads(contender.threads)
-        name = "ours" if contender.kind == "int8" else "ours-fp32"
+        name = "ours-fp32" if contender.kind == "fp32" else contender.stored
         kind: Any = contender.kind
         checkpoint = load_model(folder / name)
         self.runner = Runner(checkpoint, device=torch.device("cpu"), precision=kind)
         assert self.runner.precision == contender.kind, "this machine lacks it"
+        self._order: list[int] | None = None
+        if contender.stored.startswith("marian"):
+            self._order = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
         count = contender.workers
         self._pool = ThreadPoolExecutor(count) if count > 1 else None
 
@@ -95,6 +102,9 @@ class _Ours:
         from seq2seq.config import SearchConfig
 
         config = SearchConfig(beam=beam, min_length=tokens - 1, max_length=tokens - 1)
+        if order := self._order:
+            new = {old: number for number, old in enumerate(order)}
+            sources = [[new[n] for n in row] for row in sources]
 
         def run(batch: Ids) -> Ids:
             outcome = self.runner.run(batch, config=config, prefixes=[[] for _ in batch])
@@ -104,7 +114,8 @@ class _Ours:
 
         parts = _batches(sources)
         found = self._pool.map(run, parts) if self._pool else map(run, parts)
-        return [ids for part in found for ids in part]
+        rows = [ids for part in found for ids in part]
+        return [[order[n] for n in row] for row in rows] if order else rows
 
 
 class _Transformers:

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-_STARTED = time.perf_counter()
 _HERE = Path(__file__).resolve()
 sys.path[:0] = [str(_HERE.parents[3]), str(_HERE.parents[1])]
 
@@ -22,20 +21,20 @@ def main() -> None:
     folder, settings = Path(sys.argv[1]), json.loads(sys.argv[2])
     adapter = load(folder, Contender(**settings))
 
-    def answer(value: Any) -> None:
-        answers.write(json.dumps(value) + "\n")
+    def answer(**values: Any) -> None:
+        answers.write(json.dumps({**values, "cpu": time.process_time(), **memory()}) + "\n")
         answers.flush()
 
-    answer({"loaded": time.perf_counter() - _STARTED, **memory()})
+    answer()
     for line in sys.stdin:
         request = json.loads(line)
         if request.get("ready"):
             adapter.ready()
-            answer({})
+            answer()
             continue
         if request.get("forget"):  # the peak begins anew
-            Path("/proc/self/clear_refs").write_text("5")
-            answer(memory())
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+            answer()
             continue
         work = {key: request[key] for key in ("sources", "beam", "tokens")}
         times, found = [], []
@@ -44,7 +43,7 @@ def main() -> None:
             found = adapter.translate(**work)
             if number >= request["skip"]:
                 times.append(time.perf_counter() - begun)
-        answer({"seconds": times, "tokens": found, **memory()})
+        answer(seconds=times, tokens=found)
 
 
 def memory() -> dict[str, float]:

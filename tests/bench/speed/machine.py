@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["bandwidth", "best_of", "describe", "empty_call", "int8_peak"]
+__all__ = ["bandwidth", "best_of", "busy_seconds", "describe", "empty_call", "int8_peak"]
 
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 
@@ -51,10 +51,20 @@ def describe() -> dict[str, Any]:
     return found
 
 
+def busy_seconds() -> float:
+    """Processor seconds that all programs have used since the system started; 0 if unknown."""
+    try:
+        first = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0]
+    except OSError:
+        return 0.0
+    user, nice, system, _, _, irq, softirq, *_ = map(int, first.split()[1:])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
 def bandwidth(megabytes: float, *, threads: int) -> float:
     """GB/s at which so much memory is read again and again."""
     values = torch.ones(int(megabytes * 2**20 / 4), dtype=torch.int32)
-    return _with_threads(threads, lambda: values.nbytes / best_of(lambda: values.amax())) / 1e9
+    return _with_threads(threads, lambda: values.nbytes / best_of(values.amax)) / 1e9
 
 
 def int8_peak(*, threads: int) -> float:

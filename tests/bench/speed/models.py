@@ -1,14 +1,15 @@
 """Models of the sizes that are compared: random weights, written once for every engine.
 
 A folder holds ``ours`` (a checkpoint with 8-bit weights, as the embedded ones are stored),
-``ours-fp32``, ``marian`` (exported, for transformers), ``ct2-float32``, ``ct2-int8`` and
-``ids.json`` (our ids in the order of the exported ones). Recurrent models have no peer and only
-our checkpoints.
+``ours-fp32``, ``marian`` (exported, for transformers), ``marian-raw`` (the same as models of the
+Hub are, so that we load it too), ``ct2-float32``, ``ct2-int8`` and ``ids.json`` (our ids in the
+order of the exported ones). Recurrent models have no peer and only our checkpoints.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from seq2seq.text.vocabulary import BYTES, MARK, SPECIALS, Vocabulary
 
 __all__ = ["SIZES", "Size", "build", "export", "sentences"]
 
-_VERSION = 1  # of what is written
+_VERSION = 2  # of what is written
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ def export(checkpoint: Path, folder: Path) -> None:
     loaded = load_model(checkpoint)
     assert isinstance(loaded.text, MosesBpe)
     export_marian(loaded, folder / "marian")
+    _as_of_the_hub(folder / "marian", folder / "marian-raw")
     for kind in ("float32", "int8"):
         converter = ctranslate2.converters.TransformersConverter(str(folder / "marian"))
         converter.convert(str(folder / f"ct2-{kind}"), quantization=kind, force=True)
@@ -130,6 +132,16 @@ def sentences(size: Size, *, count: int, length: int) -> list[list[int]]:
     first = len(SPECIALS) + len(BYTES)
     ids = torch.randint(first, size.vocabulary, (count, length - 1), generator=draw)
     return [[*row, size.model_config().eos_id] for row in ids.tolist()]
+
+
+def _as_of_the_hub(folder: Path, copy: Path) -> None:
+    """A copy of an export that says nothing about texts that are cut into words already."""
+    shutil.copytree(folder, copy, copy_function=os.link)
+    path = copy / "tokenizer_config.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values.pop("words")
+    path.unlink()
+    path.write_text(json.dumps(values), encoding="utf-8")
 
 
 def _invented_text(size: int) -> MosesBpe:

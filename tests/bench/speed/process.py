@@ -47,6 +47,7 @@ class Running:
     Attributes:
         loading: seconds from the start of its process until the model was loaded.
         peak: MB at that time.
+        cpu: processor seconds until its last answer.
     """
 
     def __init__(self, contender: Contender, folder: Path) -> None:
@@ -68,6 +69,7 @@ class Running:
         first = [self._read(process) for process in self._processes]
         self.loading = time.perf_counter() - started
         self.peak = sum(one.get("peak", 0.0) for one in first)
+        self.cpu = sum(one["cpu"] for one in first)
         self._pause()
 
     def __enter__(self) -> Self:
@@ -132,6 +134,7 @@ class Running:
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
         answers = [self._read(process) for process in self._processes]
+        self.cpu = sum(one["cpu"] for one in answers)
         self._pause()
         return answers
 

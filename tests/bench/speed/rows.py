@@ -50,6 +50,14 @@ _WANTED = {
 }
 
 
+_OTHER_KERNELS = (
+    {"CT2_USE_MKL": "0"},
+    {"CT2_USE_MKL": "1"},
+    {"CT2_USE_EXPERIMENTAL_PACKED_GEMM": "1"},
+)
+"""Settings of CTranslate2 that may suit a processor better than those that it chooses."""
+
+
 def row_groups(sizes: list[str]) -> dict[str, list[Row]]:
     """All rows by group, of the models named."""
     found: dict[str, list[Row]] = {"single": [], "length": [], "batch": []}
@@ -103,6 +111,7 @@ def contenders(group: str, size: Size) -> list[Contender]:
             for kind in kinds
             for count in threads
         ]
+        found += [Contender("ctranslate2", "int8", environment=one) for one in _OTHER_KERNELS]
     return [one for one in found if one.engine == "ours" or not size.recurrent]
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from speed.machine import busy_seconds
 from speed.process import Running
 
 __all__ = ["Times", "race", "ratio"]
 
 _HOPELESS = 1.4
 """A setting this much slower than its engine's best leaves after the first two rounds."""
+_DISTURBED = 0.12
+"""Cores that other programs may use during a round that counts."""
 
 
 @dataclass
@@ -54,20 +58,37 @@ def race(
     Args:
         rounds: at most.
         repeat: timed repetitions of a turn; one more goes before them untimed.
-        seconds: after so many no new round begins, once there have been three.
+        seconds: after so many no new round begins, once three count: those in which other
+            programs were busy do not.
     """
     found = {label: Times() for label in runners}
     left = dict(runners)
     begun = time.perf_counter()
-    for number in range(rounds):
-        for label, runner in left.items():
-            answer = runner.run(sources, beam=beam, tokens=tokens, skip=1, repeat=repeat)
-            found[label].rounds.append(answer.seconds)
-        if number == 1:
-            left = {label: runner for label, runner in left.items()
-                    if found[label].median <= _HOPELESS * _best(runner, runners, found)}  # fmt: skip
-        if number >= 2 and time.perf_counter() - begun > seconds:
+    counted = disturbed = 0
+    while counted < rounds:
+        watch = _Watch(left)
+        turn = {
+            label: runner.run(sources, beam=beam, tokens=tokens, skip=1, repeat=repeat).seconds
+            for label, runner in left.items()
+        }
+        late = time.perf_counter() - begun > seconds
+        if watch.others() > _DISTURBED and not (late and counted < 3):
+            disturbed += 1
+        else:
+            counted += 1
+            for label, times in turn.items():
+                found[label].rounds.append(times)
+        if counted == 2:
+            best = _best(runners, found)
+            left = {
+                label: runner
+                for label, runner in left.items()
+                if found[label].median <= _HOPELESS * best[runner.contender.engine]
+            }
+        if late and counted >= 3:
             break
+    if disturbed:
+        print(f"({disturbed} rounds left out, other programs were busy)")
     return found
 
 
@@ -84,9 +105,29 @@ def ratio(theirs: Times, ours: Times) -> tuple[float, float, float]:
     return theirs.median / ours.median, found[12], found[-13]
 
 
-def _best(one: Running, runners: Mapping[str, Running], found: Mapping[str, Times]) -> float:
-    return min(
-        found[label].median
-        for label, runner in runners.items()
-        if runner.contender.engine == one.contender.engine
-    )
+class _Watch:
+    """How much of the processor everything but some contenders uses from now on."""
+
+    def __init__(self, runners: Mapping[str, Running]) -> None:
+        self._runners = list(runners.values())
+        self._before = self._readings()
+
+    def others(self) -> float:
+        """Cores, on the mean since the beginning; 0 where the system does not say."""
+        busy, own, now = (
+            after - before for after, before in zip(self._readings(), self._before, strict=True)
+        )
+        return (busy - own) / now
+
+    def _readings(self) -> tuple[float, float, float]:
+        own = sum(runner.cpu for runner in self._runners) + time.process_time()
+        return busy_seconds() or own, own, time.perf_counter()
+
+
+def _best(runners: Mapping[str, Running], found: Mapping[str, Times]) -> dict[str, float]:
+    """Median of the best setting of every engine."""
+    best: dict[str, float] = {}
+    for label, runner in runners.items():
+        engine = runner.contender.engine
+        best[engine] = min(found[label].median, best.get(engine, math.inf))
+    return best
