@@ -21,7 +21,7 @@ from seq2seq.config import SearchConfig
 from seq2seq.decoding.search import OnStep, SearchResult, ShouldStop, search
 from seq2seq.device import precision_name, running_dtype
 from seq2seq.formats import load_model
-from seq2seq.inference import InferenceModel, Precision, choose
+from seq2seq.inference import InferenceModel, Precision, Session, choose
 from seq2seq.nn import AnyModel, Memory
 
 __all__ = ["Outcome", "Runner"]
@@ -111,7 +111,7 @@ class Runner:
     ) -> Outcome:
         """Search for translations of one batch; see :func:`seq2seq.decoding.search.search`."""
         started = time.perf_counter()
-        timed = _Timed(self.model)
+        timed = _Timed(self.model.session())
         try:
             results = search(
                 cast(AnyModel, timed),
@@ -168,7 +168,7 @@ class Runner:
             for first in range(0, len(sources), rows):
                 wanted = self._pad(targets[first : first + rows])
                 start = torch.full_like(wanted[:, :1], config.bos_id)
-                logits = self.model(
+                logits = self.model.session().logits(
                     self._pad(sources[first : first + rows]),
                     torch.cat([start, wanted[:, :-1]], dim=1),
                 )
@@ -205,7 +205,7 @@ class Runner:
 class _Timed:
     """A model that adds up the time spent in its encoder and is otherwise the model itself."""
 
-    def __init__(self, model: InferenceModel) -> None:
+    def __init__(self, model: Session) -> None:
         self._model = model
         self.seconds = 0.0
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import torch
 
@@ -13,6 +16,7 @@ from seq2seq.checkpoint import Checkpoint, CheckpointInfo, save_checkpoint
 from seq2seq.config import ModelConfig, RecurrentConfig, SearchConfig, TransformerConfig
 from seq2seq.nn import AnyModel, build_model
 from seq2seq.text.moses_bpe import MosesBpe
+from seq2seq.translator import Translator
 from seq2seq.weights import Storage
 
 _SUBJECTS = [
@@ -45,6 +49,13 @@ _OBJECTS = [
     ("a bird", "un oiseau"),
 ]
 _ENDS = [(".", "."), (" today.", " aujourd'hui."), ("?", " ?")]
+
+
+def replace_step(translator: Translator, make: Callable[[Any], Any]) -> None:
+    """Have a translator make its steps with ``make(its own step)``."""
+    model = translator._runner.model
+    form = model._form
+    model._form = SimpleNamespace(encode=form.encode, start=form.start, step=make(form.step))
 
 
 def sentence_pairs() -> list[tuple[str, str]]:

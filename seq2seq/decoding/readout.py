@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seq2seq import kernels
 from seq2seq.config import SamplingConfig
 from seq2seq.decoding.beam import Proposal, RowScores
 from seq2seq.decoding.inputs import SearchError
@@ -86,16 +87,15 @@ def read_logits(logits: Tensor, demand: Demand, *, penalties: Tensor | None = No
         SearchError: a row of logits is not finite (a -inf among finite ones is a probability of
             0), or a forced piece has probability 0.
     """
-    raw = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
     count = max(demand.count + max(map(len, demand.barred)), demand.shown)
-    tensors = list(raw.topk(min(count, raw.shape[-1]), dim=-1))
+    best, pieces, entropies = _largest(logits, min(count, logits.shape[-1]), demand.entropy)
+    tensors = [best, pieces]
     if demand.picks:
-        tensors += _pick(raw, demand)
+        tensors += _pick(torch.log_softmax(logits, dim=-1, dtype=torch.float32), demand)
     if penalties is not None:
         tensors.append(penalties)
-    if demand.entropy:
-        # p log p of an impossible piece is 0, not 0 times infinity.
-        tensors.append(-(raw.exp() * raw.clamp_min(-1e30)).sum(-1))
+    if entropies is not None:
+        tensors.append(entropies)
     host = iter(to_host(tensors))
     values, tokens = next(host), next(host)
     # Where any score is NaN, softmax makes the whole row NaN.
@@ -137,6 +137,19 @@ def unpack(packed: Tensor, tensors: Sequence[Tensor]) -> list[list[Any]]:
         (part.view(torch.float32) if t.is_floating_point() else part).view(t.shape).tolist()
         for part, t in zip(arrived, tensors, strict=True)
     ]
+
+
+def _largest(logits: Tensor, count: int, entropy: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The largest log-probabilities (rows, count) in falling order, their pieces, entropies."""
+    if kernels.loaded() and logits.device.type == "cpu":
+        best, pieces, entropies = torch.ops.seq2seq.largest(logits.float().contiguous(), count)
+        return best, pieces, entropies if entropy else None
+    raw = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+    best, pieces = raw.topk(count, dim=-1)
+    if not entropy:
+        return best, pieces, None
+    # p log p of an impossible piece is 0, not 0 times infinity.
+    return best, pieces, -(raw.exp() * raw.clamp_min(-1e30)).sum(-1)
 
 
 def _pick(raw: Tensor, demand: Demand) -> list[Tensor]:

@@ -71,6 +71,12 @@ class Int8Linear(nn.Module):
             product * largest if self.bias is None else torch.addcmul(self.bias, product, largest)
         )
 
+    def unpacked(self) -> tuple[Tensor, Tensor]:
+        """Weights (out, in) as int8, and scales (out,); see :func:`quantise`."""
+        with _lock, without_notes():
+            weight, _ = torch.ops.quantized.linear_unpack(self.packed)
+        return weight.int_repr(), weight.q_per_channel_scales().float()
+
 
 class Int8Embedding(nn.Module):
     """As ``nn.Embedding``: a quarter of its memory."""

@@ -23,6 +23,8 @@ def pack(model: AnyModel) -> AnyModel:
 
     def packed(module: nn.Module) -> nn.Module:
         if isinstance(module, nn.Linear):
+            if module.out_features == 1:  # a vector: nothing to gain
+                return module
             return Int8Linear(module.weight, module.bias)
         if isinstance(module, nn.Embedding):  # two sides may share one
             key = id(module.weight)

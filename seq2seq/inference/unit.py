@@ -17,7 +17,7 @@ from seq2seq.inference.int8 import without_notes
 from seq2seq.nn import AnyModel
 from seq2seq.nn.model import DecoderState, StepOutput
 
-__all__ = ["TracedStep", "trace_step"]
+__all__ = ["TracedModel", "TracedStep", "trace_step"]
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +41,20 @@ class TracedStep:
         logits = next(found)
         attention = next(found) if self._attention else None
         return StepOutput(logits, attention, _with_changed(state, found))
+
+
+class TracedModel:
+    """A model with a traced step.
+
+    Args:
+        model: reads the source.
+        step: makes the steps.
+    """
+
+    def __init__(self, model: AnyModel, step: TracedStep) -> None:
+        self.encode = model.encode
+        self.start = model.start
+        self.step = step
 
 
 def trace_step(model: AnyModel, source: Tensor) -> TracedStep | None:

@@ -297,6 +297,7 @@ def always(tokens: Sequence[int], *, vocabulary: int = 8) -> ToyModel:
             output = super().step(last, state)
             position = int(state.hidden[0, 0])
             logits = torch.zeros_like(output.logits)
+            logits[:, EOS] = -1.0  # what it does not want it wants least
             logits[:, tokens[min(position, len(tokens) - 1)]] = 20.0
             moved = dataclasses.replace(state, hidden=state.hidden + 1)
             return StepOutput(logits, output.attention, moved)

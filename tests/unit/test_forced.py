@@ -40,7 +40,7 @@ def test_rows_are_those_of_teacher_forcing(
     for one in found:
         tags = int(target_tags)
         forced = [*one.target.ids[tags:-1], translator._text.eos_id]
-        model = translator._runner.model
+        model = translator._runner.model.session()
         with torch.inference_mode():
             source = torch.tensor([one.source.ids])
             memory = model.encode(source, torch.ones_like(source, dtype=torch.bool))

@@ -2,7 +2,7 @@ import dataclasses
 import json
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import ARCHITECTURES, FRENCH, make_checkpoint
+from support import ARCHITECTURES, FRENCH, make_checkpoint, replace_step
 
 from seq2seq import Translation, Translator
 from seq2seq.catalogue import FOLDER_VARIABLE, ModelNotFoundError, embedded, locate
@@ -359,7 +359,7 @@ class TestBatches:
         def fail(tokens: object, state: object) -> object:
             raise RuntimeError("broken on purpose")
 
-        broken._runner.model.step = fail  # type: ignore[assignment, method-assign]
+        replace_step(broken, lambda _: fail)
         with pytest.raises(RuntimeError, match="on purpose"):
             broken.translate(FRENCH[:6])
 
@@ -445,7 +445,7 @@ class TestStreaming:
         def fail(tokens: object, state: object) -> object:
             raise RuntimeError("broken on purpose")
 
-        broken._runner.model.step = fail  # type: ignore[assignment, method-assign]
+        replace_step(broken, lambda _: fail)
         with pytest.raises(RuntimeError, match="on purpose"):
             list(broken.translate_stream(SENTENCE))
 
@@ -489,18 +489,19 @@ class TestDevices:
     ) -> None:
         wanted = Translator.load(str(folder / architecture)).translate(SENTENCE, trace=True)
         poor = Translator.load(str(folder / architecture))
-        model = poor._runner.model
-        step = model.step
         calls = 0
 
-        def run_out(tokens: torch.Tensor, state: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if calls > 2:
-                raise torch.OutOfMemoryError("CUDA out of memory")
-            return step(tokens, state)
+        def running_out(step: Callable[[torch.Tensor, Any], Any]) -> Callable[..., Any]:
+            def run_out(tokens: torch.Tensor, state: Any) -> Any:
+                nonlocal calls
+                calls += 1
+                if calls > 2:
+                    raise torch.OutOfMemoryError("CUDA out of memory")
+                return step(tokens, state)
 
-        model.step = run_out  # type: ignore[method-assign]
+            return run_out
+
+        replace_step(poor, running_out)
         found = poor.translate(SENTENCE, trace=True)
         assert found.target == wanted.target
         assert found.trace == wanted.trace
@@ -516,7 +517,7 @@ class TestDevices:
         def run_out(tokens: object, state: object) -> object:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-        poor._runner.model.step = run_out  # type: ignore[assignment, method-assign]
+        replace_step(poor, lambda _: run_out)
         make_checkpoint(tmp_path / "x", seed=2)
         with pytest.raises(CheckpointError, match="has changed since it was loaded"):
             poor.translate(SENTENCE)

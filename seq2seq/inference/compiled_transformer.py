@@ -1,0 +1,211 @@
+"""The Transformer on the operators of :mod:`seq2seq.kernels`: contract 1, no module inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Self, cast
+
+import torch
+from torch import Tensor
+
+from seq2seq.config import TransformerConfig
+from seq2seq.inference.matrices import Matrices, Packed, linear, norms
+from seq2seq.nn.model import DecoderState, Memory, StepOutput
+from seq2seq.nn.multihead import SelfAttention
+from seq2seq.nn.transformer import DecoderLayer, EncoderLayer, TransformerModel, sinusoids
+
+__all__ = ["CompiledTransformer"]
+
+_ACTIVATIONS = {"relu": 0, "gelu": 1, "swish": 2}
+_ENTRIES = 64  # of a fresh cache
+
+
+@dataclass(frozen=True)
+class CompiledMemory(Memory):
+    """What the decoder reads from the source.
+
+    Attributes:
+        starts: (sentences + 1,) int64, where each sentence begins among all pieces.
+        pairs: for every decoder layer keys and values (pieces, 2 * width).
+    """
+
+    starts: Tensor
+    pairs: tuple[Tensor, ...]
+
+
+class Cache:
+    """Keys and values of the target pieces of one search, (entries, layers, 2, width).
+
+    A step appends an entry per row; which entries belong to a hypothesis is the state's business,
+    so that nothing is copied when hypotheses are chosen.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.entries = torch.empty(_ENTRIES, size)
+        self.used = 0
+
+    def room(self, used: int, rows: int) -> Cache:
+        """The cache with room for ``rows`` entries after ``used``; a copy if these are taken."""
+        if used == self.used and used + rows <= len(self.entries):
+            self.used += rows
+            return self
+        cache = self if used == self.used else Cache(self.entries.shape[1])
+        larger = torch.empty(max(2 * used, used + rows, _ENTRIES), self.entries.shape[1])
+        larger[:used] = self.entries[:used]
+        cache.entries, cache.used = larger, used + rows
+        return cache
+
+
+@dataclass(frozen=True)
+class CompiledState(DecoderState):
+    """What a step hands to the next.
+
+    Attributes:
+        memory: of the source.
+        sentence: (rows,) int64, the sentence that a row translates.
+        ancestors: (rows, t) int32, the cache's entries of each row's earlier pieces.
+        cache: shared by all states of a search.
+        used: entries of the cache that were there after the step.
+    """
+
+    memory: CompiledMemory
+    sentence: Tensor
+    ancestors: Tensor
+    cache: Cache = field(repr=False)
+    used: int
+
+    def select(self, rows: Tensor) -> Self:
+        """See :meth:`DecoderState.select`."""
+        return replace(
+            self,
+            sentence=self.sentence.index_select(0, rows),
+            ancestors=self.ancestors.index_select(0, rows),
+        )
+
+
+class CompiledTransformer:
+    """Made from a model or from its packed copy, none of which it keeps.
+
+    Args:
+        model: in evaluation mode, on the CPU.
+    """
+
+    def __init__(self, model: TransformerModel) -> None:
+        self.config: TransformerConfig = model.config
+        self._learned = model.config.positions == "learned"
+        config, matrices = model.config, Matrices()
+        output = matrices.of(model.output)
+        target = output if config.tie_output else matrices.of(model.target_embedding)
+        source = target if config.share_embeddings else matrices.of(model.source_embedding)
+        encoder = [cast(EncoderLayer, layer) for layer in model.encoder]
+        decoder = [cast(DecoderLayer, layer) for layer in model.decoder]
+        first = config.norm == "pre"
+        self._encoder: list[Packed] = []
+        for one in encoder:
+            self._encoder += [
+                *_projections(one.self_attention, matrices),
+                *_feed_forward(one, matrices),
+                norms(one.self_norm, one.feed_norm),
+            ]
+        self._encoder += [norms(model.encoder_norm)] if first else []
+        self._decoder: list[Packed] = []
+        for layer in decoder:
+            self._decoder += [
+                *_projections(layer.self_attention, matrices),
+                matrices.of(layer.cross_attention.project_query),
+                matrices.of(layer.cross_attention.project_out),
+                *_feed_forward(layer, matrices),
+                norms(layer.self_norm, layer.cross_norm, layer.feed_norm),
+            ]
+        self._decoder += [norms(model.decoder_norm)] if first else []
+        self._decoder.append(output)
+        self._memory = [matrices.of(layer.cross_attention.project_memory) for layer in decoder]
+        self._tables = source, target
+        if self._learned:
+            self._positions = [
+                table.detach().float().contiguous()
+                for table in (model.source_positions, model.target_positions)
+            ]
+        else:
+            self._positions = [model.position_table] * 2
+        common = [
+            config.heads,
+            int(first),
+            _ACTIVATIONS[config.activation],
+            int(config.scale_embeddings),
+        ]
+        self._plans = (
+            [config.encoder_layers, *common, -1],
+            [config.decoder_layers, *common, config.bos_id if config.zero_start else -1],
+        )
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All weights and tables; tied ones more than once."""
+        return [*self._encoder, *self._decoder, *self._memory, *self._tables, *self._positions]
+
+    def encode(self, source: Tensor, source_mask: Tensor) -> CompiledMemory:
+        """See :meth:`seq2seq.nn.model.Seq2SeqModel.encode`."""
+        starts = torch.zeros(len(source) + 1, dtype=torch.int64)
+        torch.cumsum(source_mask.sum(1), 0, out=starts[1:])
+        table, positions = self._tables[0], self._placed(0, source.shape[1])
+        states = torch.ops.seq2seq.encode_transformer(
+            source[source_mask], starts, self._plans[0], [table, positions, *self._encoder]
+        )
+        pairs = tuple(linear(states, matrix) for matrix in self._memory)
+        return CompiledMemory(mask=source_mask, starts=starts, pairs=pairs)
+
+    def start(self, memory: CompiledMemory) -> CompiledState:
+        """See :meth:`seq2seq.nn.model.Seq2SeqModel.start`."""
+        rows = len(memory.mask)
+        return CompiledState(
+            memory=memory,
+            sentence=torch.arange(rows),
+            ancestors=torch.empty(rows, 0, dtype=torch.int32),
+            cache=Cache(2 * self.config.d_model * self.config.decoder_layers),
+            used=0,
+        )
+
+    def step(self, tokens: Tensor, state: CompiledState) -> StepOutput[CompiledState]:
+        """See :meth:`seq2seq.nn.model.Seq2SeqModel.step`."""
+        memory, used, rows = state.memory, state.used, len(tokens)
+        cache = state.cache.room(used, rows)
+        positions = self._placed(1, state.ancestors.shape[1] + 1)
+        logits, attention = torch.ops.seq2seq.step_transformer(
+            tokens.contiguous(),
+            cache.entries,
+            used,
+            state.ancestors,
+            state.sentence,
+            memory.starts,
+            memory.mask.shape[1],
+            memory.pairs,
+            self._plans[1],
+            [self._tables[1], positions, *self._decoder],
+        )
+        own = torch.arange(used, used + rows, dtype=torch.int32)[:, None]
+        ancestors = torch.cat([state.ancestors, own], dim=1)
+        after = CompiledState(memory, state.sentence, ancestors, cache, used + rows)
+        return StepOutput(logits, attention, after)
+
+    def _placed(self, side: int, length: int) -> Tensor:
+        """A table of at least ``length`` positions."""
+        table = self._positions[side]
+        if length <= len(table):
+            return table
+        if self._learned:
+            raise ValueError(
+                f"a sequence of {length} pieces is longer than the {len(table)} positions "
+                "that this model has learned"
+            )
+        halves = self.config.positions == "sinusoidal-halves"
+        self._positions[side] = sinusoids(2 * length, self.config.d_model, halves=halves)
+        return self._positions[side]
+
+
+def _projections(attention: SelfAttention, matrices: Matrices) -> list[Packed]:
+    return [matrices.of(attention.project_in), matrices.of(attention.project_out)]
+
+
+def _feed_forward(layer: EncoderLayer | DecoderLayer, matrices: Matrices) -> list[Packed]:
+    return [matrices.of(layer.feed_forward.inner), matrices.of(layer.feed_forward.outer)]

@@ -1,0 +1,69 @@
+"""Matrices as the operators of :mod:`seq2seq.kernels` read them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from seq2seq.inference.int8 import Int8Embedding, Int8Linear, quantise
+from seq2seq.inference.recurrent import Int8RecurrentLayer
+from seq2seq.nn.cells import RecurrentLayer
+
+__all__ = ["Matrices", "Packed", "linear", "norms"]
+
+Packed = Tensor
+"""A matrix with its scales and biases in one tensor of bytes."""
+
+
+class Matrices:
+    """Packs the matrices of modules, plain ones or those of 8 bits; equal ones once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], Packed] = {}
+        self._keep: list[Tensor] = []  # so that no id is given twice
+
+    def of(self, module: nn.Module) -> Packed:
+        """Of a linear layer or a table."""
+        if isinstance(module, nn.Linear):
+            return self._pack(module.weight, module.bias)
+        if isinstance(module, nn.Embedding):
+            return self._pack(module.weight, None)
+        if isinstance(module, Int8Linear):
+            return _pack(*module.unpacked(), module.bias)
+        table = cast(Int8Embedding, module)
+        return _pack(table.values, table.scale, None)
+
+    def of_layer(self, layer: RecurrentLayer) -> tuple[Packed, Packed]:
+        """The input's and the recurrent matrix."""
+        if isinstance(layer, Int8RecurrentLayer):
+            return self.of(layer.input), self.of(layer.recurrent)
+        input_matrix, recurrent_matrix, input_bias, recurrent_bias = layer.weights
+        return self._pack(input_matrix, input_bias), self._pack(recurrent_matrix, recurrent_bias)
+
+    def _pack(self, weight: Tensor, bias: Tensor | None) -> Packed:
+        key = id(weight), id(bias)
+        if key not in self._known:
+            self._known[key] = _pack(*quantise(weight.detach().float()), bias)
+            self._keep += [weight] if bias is None else [weight, bias]
+        return self._known[key]
+
+
+def _pack(values: Tensor, scale: Tensor, bias: Tensor | None) -> Packed:
+    bias = None if bias is None else bias.detach().float().contiguous()
+    packed: Packed = torch.ops.seq2seq.pack(values.contiguous(), scale.float().contiguous(), bias)
+    return packed
+
+
+def linear(x: Tensor, matrix: Packed) -> Tensor:
+    """(..., in) to (..., out), as :class:`Int8Linear`."""
+    flat = x.reshape(-1, x.shape[-1]).contiguous()
+    product: Tensor = torch.ops.seq2seq.linear(flat, matrix)
+    return product.view(*x.shape[:-1], -1)
+
+
+def norms(*layers: Any) -> Tensor:
+    """Gains and biases (layers, 2, width)."""
+    pairs = [torch.stack([layer.weight, layer.bias]) for layer in layers]
+    return torch.stack(pairs).detach().float().contiguous()

@@ -1,0 +1,172 @@
+"""Build the operators once, keep them in the user's cache, load them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from functools import cache
+from pathlib import Path
+
+import torch
+
+__all__ = ["build", "load", "loaded"]
+
+_log = logging.getLogger(__name__)
+
+_SOURCE = Path(__file__).parent / "source"
+_FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-march=native",
+    "-fopenmp-simd",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-shared",
+    "-fPIC",
+)
+_PATIENCE = 300  # seconds for the compiler
+
+_lock = threading.Lock()
+_state = {"loaded": False}
+
+
+def loaded() -> bool:
+    """Whether ``torch.ops.seq2seq`` is there."""
+    return _state["loaded"]
+
+
+def load() -> bool:
+    """Load the operators if they have been built before; whether they are there."""
+    with _lock:
+        return _load()
+
+
+def build() -> bool:
+    """Build the operators if need be, which takes some seconds, and load them.
+
+    Returns:
+        Whether they are there: not without a compiler, and not on every processor. Environment
+        variable ``SEQ2SEQ_KERNELS=off`` does without.
+    """
+    with _lock:
+        if _load():
+            return True
+        if _unwanted():
+            return False
+        try:
+            _compile(_path())
+        except (OSError, subprocess.SubprocessError) as error:
+            _log.info("the operators are not built: %s", _last_line(error))
+            return False
+        return _load()
+
+
+def _load() -> bool:
+    if _state["loaded"] or _unwanted():
+        return _state["loaded"]
+    try:
+        path = _path()
+        if not path.exists():
+            return False
+        _own(path)
+        torch.ops.load_library(str(path))
+    except OSError as error:
+        _log.info("the operators are not loaded: %s", _last_line(error))
+        return False
+    _state["loaded"] = True
+    return True
+
+
+def _unwanted() -> bool:
+    return os.environ.get("SEQ2SEQ_KERNELS", "").lower() in ("off", "0", "no")
+
+
+def _compile(path: Path) -> None:
+    """Into a temporary name first, so that nobody ever loads half a library."""
+    compiler = next(filter(None, map(shutil.which, _compilers())), None)
+    if compiler is None or sys.platform == "win32":
+        raise FileNotFoundError("no C++ compiler (c++, g++ or clang++)")
+    root = Path(torch.__file__).parent
+    includes = [f"-I{root / 'include'}", f"-I{root / 'include/torch/csrc/api/include'}"]
+    libraries = [f"-L{root / 'lib'}", "-ltorch_cpu", "-lc10"]
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        fresh = Path(scratch) / path.name
+        command = [compiler, *_FLAGS, *includes, str(_SOURCE / "library.cpp"), *libraries]
+        subprocess.run(  # noqa: S603  (no shell, no word of a user)
+            [*command, "-o", str(fresh)],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            preexec_fn=_politely,
+        )
+        fresh.replace(path)
+
+
+def _compilers() -> tuple[str, ...]:
+    return (*os.environ.get("CXX", "").split()[:1], "c++", "g++", "clang++")
+
+
+def _politely() -> None:
+    """The compiler gives way to whoever translates meanwhile."""
+    os.nice(10)
+
+
+@cache
+def _path() -> Path:
+    """Where the library of these sources, this PyTorch and this processor lies."""
+    digest = hashlib.sha256()
+    for part in (torch.__version__, *_FLAGS, platform.machine(), _processor()):
+        digest.update(part.encode() + b"\0")
+    for file in sorted(_SOURCE.iterdir()):
+        digest.update(file.read_bytes())
+    return _folder() / f"operators-{digest.hexdigest()[:24]}.so"
+
+
+def _processor() -> str:
+    """What ``-march=native`` depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+def _folder() -> Path:
+    """A folder that nobody else can write to: code is loaded from it."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    name = "seq2seq-explorer"
+    for folder in (Path(home) / name, Path(tempfile.gettempdir()) / f"{name}-{os.getuid()}"):
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _own(folder)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    raise FileNotFoundError("no folder for the operators")
+
+
+def _own(path: Path) -> None:
+    """Refuse what others can change.
+
+    Raises:
+        PermissionError: another's, or writable by others.
+    """
+    found = path.lstat()
+    if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o022:
+        raise PermissionError(f"{path} can be changed by others")
+
+
+def _last_line(error: Exception) -> str:
+    words = getattr(error, "stderr", None) or str(error)
+    lines = [line for line in words.splitlines() if "error" in line] or words.splitlines()
+    return lines[0] if lines else type(error).__name__

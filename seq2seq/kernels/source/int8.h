@@ -1,0 +1,173 @@
+// Matrices of 8-bit weights, and their products with rows that are quantised as they come.
+//
+// A weight is q * scale, one scale per output; an input row x is quantised to 127 levels a side with
+// a scale of its own, so that no row's result depends on the rows beside it. Sums of products are
+// exact in 32 bits.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#if !defined(__AVX512VNNI__)
+#error "the processor has no 512-bit products of bytes"
+#endif
+#include <immintrin.h>
+
+#include <torch/csrc/stable/ops.h>
+#include <torch/headeronly/util/Exception.h>
+#include <torch/csrc/stable/tensor.h>
+
+#include "math.h"
+
+namespace seq2seq {
+
+using torch::stable::Tensor;
+
+constexpr int64_t kGroup = 64;       // outputs that are computed side by side: four vectors
+constexpr int64_t kHeader = 16;      // int32 numbers before the arrays
+constexpr int64_t kTile = 4;         // rows that share a weight while it is in a register
+constexpr int64_t kShared = 1 << 20;  // bytes of weights from which threads share a product
+
+inline int64_t padded(int64_t size, int64_t to) { return (size + to - 1) / to * to; }
+
+// A matrix in memory: header (outputs, inputs, has bias), scales, biases, and weights + 128 as
+// (groups, inputs / 4, 64 outputs, 4 inputs), all padded with zeros.
+struct Matrix {
+  int64_t out, in, groups, quads;
+  const float *scale, *bias;
+  const std::uint8_t* values;
+
+  explicit Matrix(const void* memory) {
+    const auto* header = static_cast<const std::int32_t*>(memory);
+    out = header[0], in = header[1];
+    groups = padded(out, kGroup) / kGroup, quads = padded(in, 4) / 4;
+    scale = reinterpret_cast<const float*>(header + kHeader);
+    bias = scale + groups * kGroup;
+    values = reinterpret_cast<const std::uint8_t*>(bias + groups * kGroup);
+  }
+  explicit Matrix(const Tensor& tensor) : Matrix(tensor.const_data_ptr()) {}
+
+  static int64_t bytes(int64_t out, int64_t in) {
+    const int64_t outs = padded(out, kGroup);
+    return 4 * kHeader + 8 * outs + outs * padded(in, 4);
+  }
+
+  const std::uint8_t* group(int64_t g) const { return values + g * quads * kGroup * 4; }
+
+  // Row `number` of the matrix as floats, as a table of embeddings gives it.
+  void row(float* x, int64_t number) const {
+    STD_TORCH_CHECK(number >= 0 && number < out, "row ", number, " of a table of ", out);
+    const std::uint8_t* from = group(number / kGroup) + (number % kGroup) * 4;
+    for (int64_t i = 0; i < in; i++) {
+      x[i] = (static_cast<int>(from[i / 4 * kGroup * 4 + i % 4]) - 128) * scale[number];
+    }
+  }
+};
+
+// Rows of 8-bit numbers, their scales, and what the 128 that stands in every weight adds.
+struct Quantised {
+  std::vector<std::int8_t> values;
+  std::vector<float> scale;
+  std::vector<std::int32_t> excess;
+  int64_t stride = 0;
+
+  void read(const float* x, int64_t rows, int64_t size) {
+    stride = padded(size, 4);
+    values.resize(rows * stride);
+    scale.resize(rows);
+    excess.resize(rows);
+    for (int64_t n = 0; n < rows; n++) row(n, x + n * size, size);
+  }
+
+ private:
+  void row(int64_t n, const float* x, int64_t size) {
+    float largest = 0, undefined = 0;
+#pragma omp simd reduction(max : largest) reduction(+ : undefined)
+    for (int64_t i = 0; i < size; i++) {
+      const float magnitude = std::fabs(x[i]);
+      largest = magnitude > largest ? magnitude : largest;
+      undefined += x[i] * 0.0f;  // NaN if there is one, or an infinity
+    }
+    const float rate = largest > 1e-30f ? 127.0f / largest : 0.0f;
+    std::int8_t* to = values.data() + n * stride;
+    std::int32_t sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < size; i++) {
+      const auto q = static_cast<std::int32_t>(std::rint(x[i] * rate));
+      to[i] = static_cast<std::int8_t>(q);
+      sum += q;
+    }
+    for (int64_t i = size; i < stride; i++) to[i] = 0;
+    scale[n] = largest / 127.0f + undefined;
+    excess[n] = 128 * sum;
+  }
+};
+
+// Products of `R` rows with one group of outputs.
+template <int R>
+inline void tile(float* y, int64_t stride, const Matrix& m, int64_t g, const Quantised& x,
+                 int64_t first) {
+  __m512i sums[R][4];
+  for (int r = 0; r < R; r++)
+    for (int j = 0; j < 4; j++) sums[r][j] = _mm512_setzero_si512();
+  const std::uint8_t* w = m.group(g);
+  const std::int8_t* rows = x.values.data() + first * x.stride;
+  for (int64_t k = 0; k < m.quads; k++, w += kGroup * 4) {
+    __m512i weights[4];
+    for (int j = 0; j < 4; j++) weights[j] = _mm512_loadu_si512(w + 64 * j);
+    for (int r = 0; r < R; r++) {
+      std::int32_t quad;
+      std::memcpy(&quad, rows + r * x.stride + 4 * k, 4);
+      const __m512i input = _mm512_set1_epi32(quad);
+      for (int j = 0; j < 4; j++) sums[r][j] = _mm512_dpbusd_epi32(sums[r][j], weights[j], input);
+    }
+  }
+  const int64_t left = std::min(kGroup, m.out - g * kGroup);
+  for (int r = 0; r < R; r++) {
+    const __m512i excess = _mm512_set1_epi32(x.excess[first + r]);
+    const __m512 scale = _mm512_set1_ps(x.scale[first + r]);
+    for (int j = 0; 16 * j < left; j++) {
+      const int64_t at = g * kGroup + 16 * j;
+      const __m512 sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums[r][j], excess));
+      const __m512 both = _mm512_mul_ps(_mm512_loadu_ps(m.scale + at), scale);
+      const __m512 value = _mm512_fmadd_ps(sum, both, _mm512_loadu_ps(m.bias + at));
+      const int64_t count = std::min<int64_t>(16, left - 16 * j);
+      _mm512_mask_storeu_ps(y + (first + r) * stride + at, (1u << count) - 1, value);
+    }
+  }
+}
+
+// Outputs `begin` to `end`, in groups, of all rows.
+inline void groups(float* y, int64_t stride, const Matrix& m, const Quantised& x, int64_t rows,
+                   int64_t begin, int64_t end) {
+  for (int64_t g = begin; g < end; g++) {
+    int64_t n = 0;
+    for (; n + kTile <= rows; n += kTile) tile<kTile>(y, stride, m, g, x, n);
+    switch (rows - n) {
+      case 3: tile<3>(y, stride, m, g, x, n); break;
+      case 2: tile<2>(y, stride, m, g, x, n); break;
+      case 1: tile<1>(y, stride, m, g, x, n); break;
+      default: break;
+    }
+  }
+}
+
+// y (rows, out) = x (rows, in) times the matrix, plus bias.
+inline void multiply(float* y, const Matrix& m, const Quantised& x, int64_t rows) {
+  const bool shared = m.groups * kGroup * m.quads * 4 >= kShared;
+  if (!shared || torch::stable::get_num_threads() < 2) {
+    groups(y, m.out, m, x, rows, 0, m.groups);
+    return;
+  }
+  torch::stable::parallel_for(0, m.groups, 1, [&](int64_t begin, int64_t end) {
+    groups(y, m.out, m, x, rows, begin, end);
+  });
+}
+
+inline void multiply(float* y, const Matrix& m, const float* x, int64_t rows) {
+  static thread_local Quantised quantised;
+  quantised.read(x, rows, m.in);
+  multiply(y, m, quantised, rows);
+}
+
+}  // namespace seq2seq

@@ -1,0 +1,221 @@
+// The Transformer of nn/transformer.py: the encoder, and one step of the decoder.
+#pragma once
+
+#include <vector>
+
+#include "int8.h"
+
+namespace seq2seq {
+
+// What holds for all layers of one side.
+struct TransformerPlan {
+  int64_t layers, heads, width;
+  bool norm_first;
+  Activation activation;
+  float embedding_scale;
+  int64_t zero_token;  // whose embedding is a zero vector; -1 if there is none
+
+  TransformerPlan(const std::vector<int64_t>& plan, int64_t width)
+      : layers(plan[0]), heads(plan[1]), width(width), norm_first(plan[2] != 0),
+        activation(static_cast<Activation>(plan[3])),
+        embedding_scale(plan[4] ? std::sqrt(static_cast<float>(width)) : 1.0f),
+        zero_token(plan[5]) {}
+
+  int64_t head_width() const { return width / heads; }
+  float scale() const { return 1.0f / std::sqrt(static_cast<float>(head_width())); }
+};
+
+// Gains and biases of layer norms, (norms, 2, width).
+struct Norms {
+  const float* weights;
+  int64_t width;
+
+  void apply(float* out, const float* x, int64_t which, int64_t rows) const {
+    const float* gain = weights + 2 * which * width;
+    for (int64_t n = 0; n < rows; n++) {
+      normalise(out + n * width, x + n * width, gain, gain + width, width);
+    }
+  }
+};
+
+inline void embed(float* x, const Matrix& table, int64_t token, const float* position,
+                  const TransformerPlan& plan) {
+  const int64_t width = plan.width;
+  if (token == plan.zero_token) {
+    std::copy(position, position + width, x);
+    return;
+  }
+  table.row(x, token);
+  for (int64_t i = 0; i < width; i++) x[i] = x[i] * plan.embedding_scale + position[i];
+}
+
+// Rows of the residual stream, and what a block needs beside them.
+class Stream {
+ public:
+  Stream(const TransformerPlan& plan, int64_t rows, int64_t inner)
+      : x(rows * plan.width), context(rows * plan.width), plan_(plan), rows_(rows),
+        before_(rows * plan.width), update_(rows * plan.width), inner_(rows * inner) {}
+
+  std::vector<float> x, context;
+
+  // What a block reads: the rows, or their norm.
+  const float* before(const Norms& norms, int64_t which) {
+    if (!plan_.norm_first) return x.data();
+    norms.apply(before_.data(), x.data(), which, rows_);
+    return before_.data();
+  }
+
+  // The end of a block: `matrix` of its result is added to the rows.
+  void add(const Matrix& matrix, const float* result, const Norms& norms, int64_t which) {
+    multiply(update_.data(), matrix, result, rows_);
+    add_scaled(x.data(), update_.data(), 1.0f, rows_ * plan_.width);
+    if (!plan_.norm_first) norms.apply(x.data(), x.data(), which, rows_);
+  }
+
+  void feed_forward(const Matrix& inner, const Matrix& outer, const Norms& norms, int64_t which) {
+    multiply(inner_.data(), inner, before(norms, which), rows_);
+    activate(inner_.data(), plan_.activation, rows_ * inner.out);
+    add(outer, inner_.data(), norms, which);
+  }
+
+ private:
+  const TransformerPlan& plan_;
+  int64_t rows_;
+  std::vector<float> before_, update_, inner_;
+};
+
+// The encoder's states (pieces, width) of sentences that lie one after another, without padding;
+// sentence s has the pieces starts[s] to starts[s + 1].
+//
+// `weights`: table, positions, then per layer the projections in and out of the attention, the two
+// matrices of the feed-forward block and the norms, at last the final norm if norms come first.
+inline void encode_transformer(float* states, const int64_t* pieces,
+                               const std::vector<int64_t>& starts, const TransformerPlan& plan,
+                               const std::vector<Tensor>& weights) {
+  const int64_t rows = starts.back(), width = plan.width, part = plan.head_width();
+  const Matrix table(weights[0]);
+  const float* positions = static_cast<const float*>(weights[1].const_data_ptr());
+  Stream stream(plan, rows, Matrix(weights[4]).out);
+  int64_t longest = 0;
+  for (size_t s = 0; s + 1 < starts.size(); s++) {
+    longest = std::max(longest, starts[s + 1] - starts[s]);
+    for (int64_t n = starts[s]; n < starts[s + 1]; n++) {
+      embed(&stream.x[n * width], table, pieces[n], positions + (n - starts[s]) * width, plan);
+    }
+  }
+  std::vector<float> parts(rows * 3 * width), scores(longest);
+  for (int64_t layer = 0; layer < plan.layers; layer++) {
+    const Tensor* w = &weights[2 + 5 * layer];
+    const Norms norms{static_cast<const float*>(w[4].const_data_ptr()), width};
+    multiply(parts.data(), Matrix(w[0]), stream.before(norms, 0), rows);
+    for (size_t s = 0; s + 1 < starts.size(); s++) {
+      const float* sentence = &parts[starts[s] * 3 * width];
+      for (int64_t head = 0; head < plan.heads; head++) {
+        const float* own = sentence + head * part;
+        for (int64_t n = starts[s]; n < starts[s + 1]; n++) {
+          attend(&stream.context[n * width + head * part], scores.data(),
+                 &parts[n * 3 * width + head * part], own + width, own + 2 * width,
+                 starts[s + 1] - starts[s], 3 * width, part, plan.scale());
+        }
+      }
+    }
+    stream.add(Matrix(w[1]), stream.context.data(), norms, 0);
+    stream.feed_forward(Matrix(w[2]), Matrix(w[3]), norms, 1);
+  }
+  if (plan.norm_first) {
+    const Norms last{static_cast<const float*>(weights.back().const_data_ptr()), width};
+    last.apply(states, stream.x.data(), 0, rows);
+  } else {
+    std::copy(stream.x.begin(), stream.x.end(), states);
+  }
+}
+
+// Where a step finds what earlier steps and the encoder left.
+struct TransformerPast {
+  float* cache;                   // (entries, layers, 2, width): keys and values of target pieces
+  int64_t used;                   // entries that hold something
+  const std::int32_t* ancestors;  // (rows, length): entries of each row's earlier pieces
+  int64_t length;
+  const int64_t* sentence;  // (rows,): which sentence a row translates
+  const int64_t* starts;    // (sentences + 1,): of each sentence among all source pieces
+  int64_t source;           // source pieces of the longest
+};
+
+// One step for all rows: logits (rows, vocabulary) and attention (rows, layers, heads, source), which
+// is expected to be zero. Keys and values of row n go to entry `used + n`.
+//
+// `weights`: table, positions, then per layer the self-attention's projections in and out, the
+// cross-attention's query and output, the two matrices of the feed-forward block and the norms, then
+// the final norm if norms come first, and the output layer. `memory`: per layer keys and values
+// (source pieces of all sentences, 2 * width).
+inline void step_transformer(float* logits, float* attention, const int64_t* tokens, int64_t rows,
+                             const TransformerPast& past, const TransformerPlan& plan,
+                             const std::vector<Tensor>& memory,
+                             const std::vector<Tensor>& weights) {
+  const int64_t width = plan.width, heads = plan.heads, part = plan.head_width();
+  const int64_t entry = plan.layers * 2 * width, length = past.length, source = past.source;
+  const Matrix table(weights[0]);
+  const float* position = static_cast<const float*>(weights[1].const_data_ptr()) + length * width;
+  Stream stream(plan, rows, Matrix(weights[6]).out);
+  for (int64_t n = 0; n < rows; n++) embed(&stream.x[n * width], table, tokens[n], position, plan);
+  std::vector<float> parts(rows * 3 * width), scores(heads * (length + 1));
+  for (int64_t layer = 0; layer < plan.layers; layer++) {
+    const Tensor* w = &weights[2 + 7 * layer];
+    const Norms norms{static_cast<const float*>(w[6].const_data_ptr()), width};
+    // The target's pieces.
+    multiply(parts.data(), Matrix(w[0]), stream.before(norms, 0), rows);
+    for (int64_t n = 0; n < rows; n++) {
+      const float* row = &parts[n * 3 * width];
+      float* own = past.cache + (past.used + n) * entry + layer * 2 * width;
+      std::copy(row + width, row + 3 * width, own);
+      const auto key_of = [&](int64_t t) -> const float* {
+        return t == length ? own
+                           : past.cache + past.ancestors[n * length + t] * entry + layer * 2 * width;
+      };
+      for (int64_t t = 0; t <= length; t++) {
+        const float* key = key_of(t);
+        for (int64_t head = 0; head < heads; head++) {
+          scores[head * (length + 1) + t] =
+              dot(row + head * part, key + head * part, part) * plan.scale();
+        }
+      }
+      float* context = &stream.context[n * width];
+      std::fill(context, context + width, 0.0f);
+      for (int64_t head = 0; head < heads; head++) {
+        softmax(&scores[head * (length + 1)], length + 1);
+      }
+      for (int64_t t = 0; t <= length; t++) {
+        const float* value = key_of(t) + width;
+        for (int64_t head = 0; head < heads; head++) {
+          add_scaled(context + head * part, value + head * part, scores[head * (length + 1) + t],
+                     part);
+        }
+      }
+    }
+    stream.add(Matrix(w[1]), stream.context.data(), norms, 0);
+    // The source's.
+    multiply(parts.data(), Matrix(w[2]), stream.before(norms, 1), rows);
+    const float* pairs = static_cast<const float*>(memory[layer].const_data_ptr());
+    for (int64_t n = 0; n < rows; n++) {
+      const int64_t begin = past.starts[past.sentence[n]];
+      const int64_t pieces = past.starts[past.sentence[n] + 1] - begin;
+      for (int64_t head = 0; head < heads; head++) {
+        const float* own = pairs + begin * 2 * width + head * part;
+        attend(&stream.context[n * width + head * part],
+               attention + ((n * plan.layers + layer) * heads + head) * source,
+               &parts[n * width + head * part], own, own + width, pieces, 2 * width, part,
+               plan.scale());
+      }
+    }
+    stream.add(Matrix(w[3]), stream.context.data(), norms, 1);
+    stream.feed_forward(Matrix(w[4]), Matrix(w[5]), norms, 2);
+  }
+  if (plan.norm_first) {
+    const Norms last{static_cast<const float*>(weights[2 + 7 * plan.layers].const_data_ptr()),
+                     width};
+    last.apply(stream.x.data(), stream.x.data(), 0, rows);
+  }
+  multiply(logits, Matrix(weights.back()), stream.x.data(), rows);
+}
+
+}  // namespace seq2seq
