@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,13 +27,16 @@ from speed.compare import compare, same_tokens
 from speed.growth import growth
 from speed.machine import describe
 from speed.models import SIZES
+from speed.real import real
 from speed.report import write
 from speed.rows import row_groups
 from speed.starts import starts
 from speed.step import step_profile
 
+from seq2seq.catalogue import locate
+
 ROOT = Path(__file__).resolve().parents[2]
-_GROUPS = ("equal", "single", "length", "batch", "start", "growth", "step")
+_GROUPS = ("equal", "single", "length", "batch", "start", "growth", "step", "users")
 
 
 def main() -> int:
@@ -39,6 +44,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", default=",".join(_GROUPS), help="which, of %(default)s")
     parser.add_argument("--sizes", default="opus,small,gru", help=f"of {','.join(SIZES)}")
+    parser.add_argument("--checkpoint", help="a model of ours: its texts, and users at once")
+    parser.add_argument("--threads", help="numbers to try (default: 1 and one per core)")
     parser.add_argument("--seconds", type=float, default=25, help="of a row, about")
     parser.add_argument("--rounds", type=int, default=12, help="of a row at most")
     parser.add_argument("--quick", action="store_true", help="three rounds of everything")
@@ -49,8 +56,15 @@ def main() -> int:
     for name, known in ((wanted, _GROUPS), (sizes, tuple(SIZES))):
         if unknown := set(name) - set(known):
             parser.error(f"{', '.join(sorted(unknown))}: not one of {', '.join(known)}")
+    threads = sorted(
+        set(map(int, options.threads.split(",")))
+        if options.threads
+        else {1, len(os.sched_getaffinity(0))}
+    )
     rounds = 3 if options.quick else options.rounds
 
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)  # if not, say so now
     report: dict[str, Any] = {"machine": describe(), "rows": []}
     print(json.dumps(report["machine"]))
     chosen = [SIZES[name] for name in sizes]
@@ -58,9 +72,16 @@ def main() -> int:
         report["equal"] = [
             same_tokens(size, options.models) for size in chosen if not size.recurrent
         ]
+    if options.checkpoint:
+        folder = locate(options.checkpoint)
+        report["real"] = real(folder, options.models, lines=100, rounds=min(rounds, 5))
+        if "users" in wanted:
+            report["users"] = users(folder)
     for group, rows in row_groups(sizes).items():
         if group in wanted and rows:
-            report["rows"] += compare(rows, options.models, seconds=options.seconds, rounds=rounds)
+            report["rows"] += compare(
+                rows, options.models, threads=threads, seconds=options.seconds, rounds=rounds
+            )
     if "start" in wanted:
         runs = 1 if options.quick else 3
         report["start"] = [starts(size, options.models, runs=runs) for size in chosen]
@@ -74,6 +95,16 @@ def main() -> int:
     if options.out:
         write(report, options.out)
     return 0
+
+
+def users(checkpoint: Path) -> Any:
+    """What ``users.py`` beside this file says of a model."""
+    command = [sys.executable, str(Path(__file__).with_name("users.py")), "--model"]
+    done = subprocess.run(
+        [*command, str(checkpoint)], stdout=subprocess.PIPE, text=True, check=True
+    )
+    print(done.stdout, end="")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

@@ -17,18 +17,21 @@ __all__ = ["compare", "same_tokens"]
 
 
 def compare(
-    rows: Sequence[Row], root: Path, *, seconds: float, rounds: int
+    rows: Sequence[Row], root: Path, *, threads: Sequence[int], seconds: float, rounds: int
 ) -> list[dict[str, Any]]:
     """Figures of all rows, which have one group.
 
     Args:
+        threads: numbers of threads that every engine tries.
         seconds, rounds: per row, see :func:`speed.timing.race`.
     """
     found = []
     for size in dict.fromkeys(row.size.name for row in rows):
         mine = [row for row in rows if row.size.name == size]
         with ExitStack() as stack:
-            runners = _started(stack, contenders(mine[0].group, mine[0].size), mine[0], root)
+            runners = _started(
+                stack, contenders(mine[0].group, mine[0].size, threads=threads), mine[0], root
+            )
             for row in mine:
                 sources = sentences(row.size, count=row.count, length=row.length)
                 times = race(

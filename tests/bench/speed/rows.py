@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from speed.adapters import BATCH, Contender
@@ -86,10 +86,13 @@ def row_groups(sizes: list[str]) -> dict[str, list[Row]]:
     return found
 
 
-def contenders(group: str, size: Size) -> list[Contender]:
-    """Engines with all settings among which each has its best."""
-    threads = sorted({1, len(os.sched_getaffinity(0))})
-    most = threads[-1]
+def contenders(group: str, size: Size, *, threads: Sequence[int]) -> list[Contender]:
+    """Engines with all settings among which each has its best.
+
+    Args:
+        threads: numbers of threads to try; with the largest one all cores are busy.
+    """
+    most = max(threads)
     if group == "batch":
         found = [
             Contender("ours", "int8", workers=most),

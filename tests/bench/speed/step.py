@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from seq2seq.config import SearchConfig
 from seq2seq.formats import load_model
 from seq2seq.nn import AnyModel
 from seq2seq.runner import Runner
-from speed.machine import bandwidth, best_of, empty_call, int8_peak
+from speed.machine import bandwidth, empty_call, int8_peak
 from speed.models import Size, build, sentences
 
 __all__ = ["step_profile", "step_weights"]
@@ -29,6 +29,7 @@ _ONCE = (".project_memory.", ".attention.key.")  # read when the sentence is, no
 def step_profile(size: Size, root: Path, *, beam: int) -> dict[str, Any]:
     """Times of a step of ``beam`` rows in int8 with one thread, and its floor.
 
+    A step's time is the mean over a translation, the first step of which has but one row.
     The floor is the largest of two times, plus a third: the bytes of the weights over the
     bandwidth at which as much memory is read again and again; the products over the peak of
     8-bit products; and the operators called over that of the cheapest one.
@@ -48,17 +49,8 @@ def step_profile(size: Size, root: Path, *, beam: int) -> dict[str, Any]:
     for _ in range(5):
         translate()
     parts = _parts(model, translate)
-    with torch.inference_mode():
-        ids = torch.tensor(source)
-        state = model.start(model.encode(ids, torch.ones_like(ids, dtype=torch.bool)))
-        tokens = torch.full((1,), model.config.bos_id)
-        output = model.step(tokens, state)
-        state = output.state.select(torch.zeros(beam, dtype=torch.int64))
-        tokens = torch.full((beam,), model.config.unk_id)
-        for _ in range(_TOKENS // 2):
-            state = model.step(tokens, state).state
-        seconds = best_of(lambda: model.step(tokens, state), count=200)
-        calls, operators = _operators(lambda: model.step(tokens, state))
+    seconds = parts["steps_ms"] / parts["steps"] / 1000
+    calls, operators = _operators(model, source, rows=beam)
     speed, peak, empty = bandwidth(weights / 2**20, threads=1), int8_peak(threads=1), empty_call()
     floor = {
         "bytes_ms": weights / speed / 1e6,
@@ -105,29 +97,45 @@ def _parts(model: Any, translate: Callable[[], Any], runs: int = 15) -> dict[str
 
 
 @contextmanager
-def _counted(model: Any) -> Any:
-    """Seconds of every step of a model."""
+def _counted(model: Any) -> Iterator[list[float]]:
+    """Seconds of every step of a model's sessions."""
     times: list[float] = []
-    original = model.step
+    begin = model.session
 
-    def step(*arguments: Any) -> Any:
-        begun = time.perf_counter()
-        output = original(*arguments)
-        times.append(time.perf_counter() - begun)
-        return output
+    def session() -> Any:
+        found = begin()
+        original = found.step
 
-    model.step = step
+        def step(*arguments: Any) -> Any:
+            begun = time.perf_counter()
+            output = original(*arguments)
+            times.append(time.perf_counter() - begun)
+            return output
+
+        found.step = step
+        return found
+
+    model.session = session
     try:
         yield times
     finally:
-        del model.step
+        del model.session
 
 
-def _operators(step: Callable[[], Any]) -> tuple[int, dict[str, dict[str, float]]]:
+def _operators(
+    model: Any, source: list[list[int]], *, rows: int
+) -> tuple[int, dict[str, dict[str, float]]]:
     """Operators called by a step but not by another operator, and the dearest kinds."""
-    step()
-    with profile(activities=[ProfilerActivity.CPU]) as found:
-        step()
+    with torch.inference_mode():
+        session = model.session()
+        ids = torch.tensor(source)
+        memory = session.encode(ids, torch.ones_like(ids, dtype=torch.bool))
+        state = session.start(memory).select(torch.zeros(rows, dtype=torch.int64))
+        tokens = torch.full((rows,), session.config.unk_id)
+        for _ in range(_TOKENS // 2):
+            state = session.step(tokens, state).state
+        with profile(activities=[ProfilerActivity.CPU]) as found:
+            session.step(tokens, state)
     called = [event for event in found.events() if "::" in event.name]
     outer = [e for e in called if e.cpu_parent is None or "::" not in e.cpu_parent.name]
     microseconds: Counter[str] = Counter()
