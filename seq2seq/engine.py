@@ -96,10 +96,13 @@ class Engine:
                     progress(len(batch))
         return [found[job.index] for job in jobs]
 
-    def stream(self, job: Job, request: Request) -> Iterator[Translation]:
+    def stream(self, job: Job, request: Request, *, interval: float = 0.0) -> Iterator[Translation]:
         """Partial documents after every step, then the complete one.
 
         The search runs in another thread; closing the iterator stops it, or gives up its turn.
+
+        Args:
+            interval: seconds between partial documents at least.
 
         Raises:
             BusyError: too many requests are waiting, or this one waited too long.
@@ -108,7 +111,7 @@ class Engine:
             yield from self._run_batch([job], request, self._singles)
             return
         events: queue.SimpleQueue[PartialHypothesis | Outcome | BaseException] = queue.SimpleQueue()
-        ticket = self._ticket([job], request, on_step=events.put)
+        ticket = self._ticket([job], request, on_step=events.put, interval=interval)
 
         def work() -> None:
             try:
@@ -169,6 +172,7 @@ class Engine:
         request: Request,
         *,
         on_step: Callable[[PartialHypothesis], None] | None = None,
+        interval: float = 0.0,
     ) -> Ticket:
         config = self._bounded(batch, request.config)
         return Ticket(
@@ -176,6 +180,7 @@ class Engine:
             [job.source.ids for job in batch],
             prefixes=[job.prefix for job in batch],
             on_step=on_step,
+            interval=interval,
         )
 
     def _bounded(self, batch: Sequence[Job], config: SearchConfig) -> SearchConfig:

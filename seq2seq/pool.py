@@ -21,14 +21,17 @@ class TranslatorPool:
     Args:
         memory_budget_bytes: for all weights together. A single model above it is still loaded,
             alone.
-        device: for all of them, as in :meth:`Translator.load`.
+        device, workers: for each of them, as in :meth:`Translator.load`.
     """
 
-    def __init__(self, memory_budget_bytes: int, *, device: str | None = None) -> None:
+    def __init__(
+        self, memory_budget_bytes: int, *, device: str | None = None, workers: int = 1
+    ) -> None:
         if memory_budget_bytes < 1:
             raise ValueError(f"memory_budget_bytes is {memory_budget_bytes}, it must be above 0")
         self._budget = memory_budget_bytes
         self._device = device
+        self._workers = workers
         self._loaded: OrderedDict[str, Translator] = OrderedDict()  # least recently used first
         self._loading: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -49,7 +52,7 @@ class TranslatorPool:
         with turn:
             if (ready := self._take(key)) is not None:  # another thread was first
                 return ready
-            fresh = Translator.load(key, device=self._device)
+            fresh = Translator.load(key, device=self._device, workers=self._workers)
             with self._lock:
                 self._loaded[key] = fresh
                 self._shrink()

@@ -1,9 +1,14 @@
 """Requests that come together are decoded together: a line of callers before the runner.
 
-Nobody waits for company. A caller who finds a place free decodes at once, in its own thread. Who
-comes while all places are taken stands in line; the next free place goes to the caller who has
-stood there longest, and it takes along all others whose sentences can be in the same batch. Those
-sleep until it is done. There is no thread that only manages, and so nothing that can be left over.
+A caller who finds a place free decodes at once, in its own thread. Who comes while all places are
+taken stands in line; the next free place goes to the caller who has stood there longest, and it
+takes along others whose sentences can be in the same batch, as many as make all places equally
+busy. Those sleep until it is done. There is no thread that only manages, and so nothing that can be
+left over.
+
+A lone caller never waits for company. But people who got their answers together often ask again
+together: the first of them to come back waits for the others, for a quarter of the time that their
+batch took and 50 milliseconds at most from its end.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +32,10 @@ from seq2seq.runner import Outcome
 __all__ = ["Batcher", "Decodes", "Kind", "Ticket"]
 
 _log = logging.getLogger(__name__)
+
+
+_PATIENCE = 0.25  # of a batch's seconds, that a place stays empty for the sake of the next one
+_MOST_PATIENCE = 0.05  # seconds
 
 
 class Decodes(Protocol):
@@ -67,6 +77,24 @@ class _Stage(enum.Enum):
     DONE = enum.auto()
 
 
+@dataclass(eq=False)
+class _Place:
+    """Where one batch after the other is decoded.
+
+    Attributes:
+        riders: tickets of the last batch.
+        until: when, on the clock of ``time.monotonic``, it is no longer worth waiting for them.
+    """
+
+    riders: int = 1
+    until: float = 0.0
+
+    def left(self, riders: int, *, after: float) -> None:
+        """Remember a batch that took ``after`` seconds and ends now."""
+        self.riders = riders
+        self.until = time.monotonic() + min(_PATIENCE * after, _MOST_PATIENCE)
+
+
 class Ticket:
     """Sentences of one caller that are decoded in one batch, and what became of them.
 
@@ -76,6 +104,7 @@ class Ticket:
         prefixes: target ids that each translation begins with.
         on_step: called after every step with the best hypothesis so far, by whichever thread
             decodes; for a single sentence.
+        interval: seconds between two calls of ``on_step`` at least.
     """
 
     def __init__(
@@ -85,6 +114,7 @@ class Ticket:
         *,
         prefixes: Sequence[Sequence[int]],
         on_step: Callable[[PartialHypothesis], None] | None = None,
+        interval: float = 0.0,
     ) -> None:
         self.kind = kind
         self.sources = sources
@@ -92,20 +122,30 @@ class Ticket:
         self.on_step = on_step
         self.longest = max(map(len, sources))
         self.stopped = False  # nobody wants it any more
-        self.shown = 0  # steps that ``on_step`` has seen
+        self.shown = 0  # the last step that ``on_step`` has seen
+        self._interval = interval
+        self._due = 0.0
         self.stage = _Stage.OUTSIDE
+        self.place: _Place | None = None
         self.batch: list[Ticket] = []  # that it leads, itself included
         self.woken = threading.Event()  # has a place, or is done
         self.outcome: Outcome | None = None
         self.error: Exception | None = None
 
+    def show(self, step: int, partial: Sequence[PartialHypothesis], row: int) -> None:
+        """Let ``on_step`` see its row, if it is due; in a second attempt not what it has seen."""
+        now = time.monotonic()
+        if self.on_step and not self.stopped and step > self.shown and now >= self._due:
+            self.shown, self._due = step, now + self._interval
+            self.on_step(partial[row])
+
 
 class Batcher:
     """The line and its places. May be called from any number of threads.
 
-    First come, first served, by whole batches: the caller at the head of the line is in the next
-    one, whatever it asks for. Sentences of a batch are chosen by length, those like the head's
-    first; whoever is passed over comes nearer to the head with every batch.
+    First come, first served, by whole batches: the caller at the head of the line leads the next
+    one, whatever it asks for. It takes along those who ask for the same kind of search, sentences
+    of a similar length first; whoever is passed over comes nearer to the head with every batch.
 
     Args:
         runner: decodes a batch.
@@ -129,9 +169,12 @@ class Batcher:
         self._batch_tokens = batch_tokens
         self._max_waiting = max_waiting
         self._max_wait = max_wait
-        self._free = places  # 0 whenever somebody waits
+        self._places = places
+        self._free = [_Place() for _ in range(places)]  # empty whenever somebody waits
+        self._leaders: list[Ticket] = []
         self._waiting: list[Ticket] = []
         self._lock = threading.Lock()
+        self._company = threading.Condition(self._lock)  # those who waited for it have it
 
     def run(self, ticket: Ticket) -> Outcome:
         """Decode a ticket's sentences, together with others if there are some; blocks.
@@ -147,8 +190,10 @@ class Batcher:
         try:
             self._enter(ticket)
             self._wait(ticket)
-            if ticket.stage is _Stage.LEADING and not ticket.stopped:
+            if ticket.place is not None and self._gather(ticket, ticket.place):
+                started = time.monotonic()
                 self._decode(ticket.batch)
+                ticket.place.left(len(ticket.batch), after=time.monotonic() - started)
         finally:  # also when the caller is interrupted, at whatever point
             self._leave(ticket)
         if ticket.error is not None:
@@ -170,6 +215,7 @@ class Batcher:
                 ticket.stage = _Stage.OUTSIDE
             if ticket.stage is not _Stage.LEADING:
                 ticket.woken.set()
+            self._company.notify_all()
             return all(other.stopped for other in ticket.batch)
 
     @property
@@ -186,8 +232,7 @@ class Batcher:
             if ticket.stopped:
                 ticket.woken.set()
             elif self._free:
-                self._free -= 1
-                self._seat(ticket)
+                self._seat(ticket, self._free.pop())
             elif len(self._waiting) >= self._max_waiting:
                 raise BusyError(
                     f"{len(self._waiting)} requests are waiting for this model, which is the most "
@@ -196,6 +241,8 @@ class Batcher:
             else:
                 ticket.stage = _Stage.WAITING
                 self._waiting.append(ticket)
+                if any(self._complete(leader) for leader in self._leaders):
+                    self._company.notify_all()
 
     def _wait(self, ticket: Ticket) -> None:
         """Until the ticket has a place, is done, or has been cancelled."""
@@ -209,23 +256,47 @@ class Batcher:
                     )
             limit = None  # is being decoded, or at the head of the line again
 
-    def _seat(self, ticket: Ticket) -> None:
-        """Let a ticket lead, with everybody who fits. The lock is held."""
-        config = ticket.kind.config
-        room = self._batch_tokens // max(config.beam, config.n_best)
-        batch, rows, longest = [ticket], len(ticket.sources), ticket.longest
-        fitting = [other for other in self._waiting if other.kind == ticket.kind]
-        for other in sorted(fitting, key=lambda other: abs(other.longest - ticket.longest)):
-            width = max(longest, other.longest)
-            if (rows + len(other.sources)) * width <= room:
-                batch.append(other)
-                rows, longest = rows + len(other.sources), width
-        for other in batch[1:]:
-            self._waiting.remove(other)
-            other.stage = _Stage.ABOARD
-        ticket.batch = batch
+    def _seat(self, ticket: Ticket, place: _Place) -> None:
+        """Give a ticket a place. The lock is held."""
+        self._leaders.append(ticket)
+        ticket.place = place
+        ticket.batch = [ticket]
         ticket.stage = _Stage.LEADING
         ticket.woken.set()
+
+    def _complete(self, leader: Ticket) -> bool:
+        """As many are there as were in the batch before. The lock is held."""
+        return leader.place is None or len(self._waiting) + 1 >= leader.place.riders
+
+    def _gather(self, leader: Ticket, place: _Place) -> bool:
+        """Let come along who fits; False if the leader itself is not wanted any more."""
+        with self._lock:
+            self._company.wait_for(
+                lambda: leader.stopped or self._complete(leader),
+                timeout=max(place.until - time.monotonic(), 0),
+            )
+            if leader.stopped:
+                return False
+            leader.batch = self._companions(leader)
+            for other in leader.batch[1:]:
+                self._waiting.remove(other)
+                other.stage = _Stage.ABOARD
+            return True
+
+    def _companions(self, leader: Ticket) -> list[Ticket]:
+        """The leader and those in line who can be in its batch. The lock is held."""
+        everybody = sum(len(other.batch) for other in self._leaders) + len(self._waiting)
+        share = math.ceil(everybody / self._places)
+        config = leader.kind.config
+        room = self._batch_tokens // max(config.beam, config.n_best)
+        batch, rows, longest = [leader], len(leader.sources), leader.longest
+        fitting = [other for other in self._waiting if other.kind == leader.kind]
+        for other in sorted(fitting, key=lambda other: abs(other.longest - leader.longest)):
+            width = max(longest, other.longest)
+            if len(batch) < share and (rows + len(other.sources)) * width <= room:
+                batch.append(other)
+                rows, longest = rows + len(other.sources), width
+        return batch
 
     def _leave(self, ticket: Ticket) -> None:
         """Whatever became of a caller: give its place to the next, and leave nobody behind."""
@@ -233,16 +304,17 @@ class Batcher:
             ticket.stopped = ticket.stopped or ticket.stage is not _Stage.DONE
             if ticket.stage is _Stage.WAITING:
                 self._waiting.remove(ticket)
-            if ticket.batch:
+            if ticket.place:
                 left = [other for other in ticket.batch if other.stage is _Stage.ABOARD]
                 for other in left:
                     other.stage = _Stage.OUTSIDE if other.stopped else _Stage.WAITING
                 self._waiting[:0] = [other for other in left if not other.stopped]
-                ticket.batch = []
+                self._leaders.remove(ticket)
+                place, ticket.place, ticket.batch = ticket.place, None, []
                 if self._waiting:
-                    self._seat(self._waiting.pop(0))
+                    self._seat(self._waiting.pop(0), place)
                 else:
-                    self._free += 1
+                    self._free.append(place)
             if ticket.stage is not _Stage.DONE:
                 ticket.stage = _Stage.OUTSIDE
 
@@ -316,11 +388,7 @@ class _Watch:
         """As :data:`seq2seq.decoding.search.OnStep`."""
         self._steps += 1
         for row in sorted(self._going):
-            ticket = self._rows[row]
-            # In a second attempt the first steps have been seen.
-            if ticket.on_step and not ticket.stopped and self._steps > ticket.shown:
-                ticket.shown = self._steps
-                ticket.on_step(partial[row])
+            self._rows[row].show(self._steps, partial, row)
         self._going = set()
 
     def should_stop(self, row: int) -> bool:

@@ -322,6 +322,7 @@ class Translator:
             TranslatorError: an unknown language, or a request that makes no sense.
             TextTooLongError: beyond :data:`MAX_CHARACTERS` or :data:`MAX_PIECES`.
             ConfigError: a setting out of range.
+            BusyError: too many calls are waiting, or this one waited too long.
         """
         config = search_settings(
             search or self.info.search,
@@ -394,12 +395,18 @@ class Translator:
         trace: bool = False,
         attention: bool = True,
         search: SearchConfig | None = None,
+        interval: float = 0.0,
     ) -> Iterator[Translation]:
         """Translate and show the work: the best hypothesis so far after every step.
 
         Yields partial Translations (``complete`` False, without n-best list and trace), then the
-        one that :meth:`translate` would give. Closing the iterator stops the search. Arguments
-        and errors are those of :meth:`translate`; errors are raised at once.
+        one that :meth:`translate` would give. Closing the iterator stops the search, or gives up
+        its turn. Arguments and errors are those of :meth:`translate`; what is wrong with the
+        request is raised at once.
+
+        Args:
+            text: what to translate.
+            interval: leave out partial ones that follow the one before in fewer seconds.
         """
         config = search_settings(
             search or self.info.search,
@@ -410,7 +417,8 @@ class Translator:
             sample=sample,
         )
         request = self._request(source, target, config, trace=trace, attention=attention)
-        return self._engine.stream(self._reader.job(text, prefix=prefix, request=request), request)
+        job = self._reader.job(text, prefix=prefix, request=request)
+        return self._engine.stream(job, request, interval=interval)
 
     def _request(
         self,

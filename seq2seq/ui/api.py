@@ -16,17 +16,21 @@ from seq2seq.translation import Translation
 from seq2seq.ui import wording
 from seq2seq.ui.batch import MAX_LINES, Line, translate_lines
 from seq2seq.ui.compare_tab import MOST_MODELS
+from seq2seq.ui.events import FEW_USERS, USERS
 from seq2seq.ui.service import Request, RequestError, Service
 from seq2seq.ui.settings import SETTINGS
 
 __all__ = ["Endpoints", "connect_api"]
 
+_INTERVAL = 1.0  # nobody sees partial translations; they only tell whether it takes too long
+
 
 def connect_api(service: Service) -> None:
     """Offer the endpoints; call inside a ``gr.Blocks``."""
     endpoints = Endpoints(service)
-    for name in ("translate", "explain", "compare", "batch"):
-        gr.api(getattr(endpoints, name), api_name=name, concurrency_limit=2)
+    limits = {"translate": USERS, "explain": USERS, "compare": FEW_USERS, "batch": FEW_USERS}
+    for name, limit in limits.items():
+        gr.api(getattr(endpoints, name), api_name=name, concurrency_limit=limit)
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,8 @@ class Endpoints:
 
     def _run(self, text: str, *settings: Any) -> Translation:
         try:
-            *_, translation = self.service.translate(self._request(text, *settings))
+            request = self._request(text, *settings)
+            *_, translation = self.service.translate(request, interval=_INTERVAL)
         except (ValueError, RuntimeError) as error:
             raise gr.Error(str(error), print_exception=False) from None
         return translation

@@ -11,7 +11,7 @@ import gradio as gr
 
 from seq2seq.ui import wording
 from seq2seq.ui.batch import MAX_LINES, read_lines, translate_lines
-from seq2seq.ui.events import EVENT
+from seq2seq.ui.events import EVENT, FEW_USERS
 from seq2seq.ui.form import Form, components
 from seq2seq.ui.panel import panel
 from seq2seq.ui.reading import read_request
@@ -66,7 +66,7 @@ def connect_batch(tab: BatchTab, form: Form, service: Service) -> None:
         tab.result,
         js=_SEND_LINES,
         trigger_mode="once",
-        concurrency_limit=1,
+        concurrency_limit=FEW_USERS,
         **EVENT,
     )
     tab.stop.click(None, None, tab.result, js="Explorer.stopBatch", cancels=[running], **EVENT)

@@ -16,7 +16,7 @@ from seq2seq.translation import Translation
 from seq2seq.translator import TranslatorError
 from seq2seq.ui import wording
 from seq2seq.ui.attention_tab import Measured, attention_panel, needs_occlusion
-from seq2seq.ui.events import EVENT, SEND_TEXT
+from seq2seq.ui.events import EVENT, FEW_USERS, SEND_TEXT
 from seq2seq.ui.figures.heatmap import AttentionView
 from seq2seq.ui.figures.style import visible
 from seq2seq.ui.figures.table import Table, percent
@@ -83,7 +83,7 @@ def connect_compare(
         tab.result,
         js=SEND_TEXT,
         trigger_mode="once",
-        concurrency_limit=1,
+        concurrency_limit=FEW_USERS,
         **EVENT,
     )
 

@@ -10,7 +10,7 @@ import gradio as gr
 from seq2seq.ui import wording
 from seq2seq.ui.batch_tab import connect_batch
 from seq2seq.ui.compare_tab import connect_compare
-from seq2seq.ui.events import EVENT, SEND_TEXT
+from seq2seq.ui.events import EVENT, SEND_TEXT, USERS
 from seq2seq.ui.form import components
 from seq2seq.ui.handlers import Handlers
 from seq2seq.ui.hub_box import connect_hub_box
@@ -96,7 +96,7 @@ def _connect_translation(page: Page, handlers: Handlers) -> None:
         [*drawn, *fetched],
         js=SEND_TEXT,
         trigger_mode="once",
-        concurrency_limit=2,
+        concurrency_limit=USERS,
         **EVENT,
     )
     changing = page.result.edit(
@@ -105,7 +105,7 @@ def _connect_translation(page: Page, handlers: Handlers) -> None:
         [*drawn, *fetched],
         js=_SEND_EDIT,
         trigger_mode="once",
-        concurrency_limit=2,
+        concurrency_limit=USERS,
         **EVENT,
     )
     page.result.apply(

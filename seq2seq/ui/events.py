@@ -6,7 +6,13 @@ from typing import Any
 
 from seq2seq.ui.service import MAX_SENT
 
-__all__ = ["EVENT", "SEND_TEXT"]
+__all__ = ["EVENT", "FEW_USERS", "SEND_TEXT", "USERS"]
+
+USERS = 32
+"""Translations of one sentence that are under way at once. They have to be: those that wait for
+the same model are decoded together, while gradio would let one wait for the other."""
+FEW_USERS = 4
+"""The same for what takes long: comparisons and batches."""
 
 # gradio would check values against what this server remembers of the page, which is nothing after
 # a restart or a long sleep, and answer with "Error". The handlers check them and answer in words.

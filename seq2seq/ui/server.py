@@ -30,7 +30,8 @@ __all__ = ["MAX_BODY_BYTES", "Options", "build", "launch_options", "serve", "sta
 
 MAX_BODY_BYTES = 8 * 2**20
 """Largest request; the page sends its document back to have a chart drawn anew."""
-_QUEUE = 32
+_QUEUE = 128  # events of the page that wait for their turn
+_THREADS = 96  # more than events under way: one that waits for its batch keeps its thread
 _SYSTEM_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 _MONO_FONT = ("ui-monospace", "Menlo", "Consolas", "Noto Sans Mono", "monospace")
 
@@ -96,6 +97,7 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "ssr_mode": False,
         "share": False,
+        "max_threads": _THREADS,
         "pwa": False,  # as everywhere else; gradio would turn it on in a Space
         # Tools for language models, where the package for it is installed.
         "mcp_server": find_spec("mcp") is not None,

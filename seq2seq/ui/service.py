@@ -6,11 +6,12 @@ The service remembers models, never users: every request carries its whole state
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 import unicodedata
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -22,7 +23,7 @@ from seq2seq.occlusion import Occlusion
 from seq2seq.pool import TranslatorPool
 from seq2seq.text.language import recognises
 from seq2seq.translation import Translation
-from seq2seq.translator import Translator
+from seq2seq.translator import BusyError, Translator
 from seq2seq.ui import wording
 from seq2seq.ui.downloads import Downloads, Fetched
 from seq2seq.ui.offers import Model, Offers
@@ -32,6 +33,7 @@ __all__ = [
     "MAX_CHARACTERS",
     "MAX_SECONDS",
     "MAX_SENT",
+    "STREAM_INTERVAL",
     "Model",
     "Request",
     "RequestError",
@@ -45,6 +47,9 @@ MAX_SENT = 100_000
 """Characters that the page sends at most; what lies beyond is refused anyway."""
 MAX_SECONDS = 60.0
 """Longest time that one translation may take."""
+STREAM_INTERVAL = 0.04
+"""Seconds between two partial translations: more often nobody sees, and every one takes time."""
+_MOST_WORKERS = 4  # beyond, threads of one process wait for each other
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +107,8 @@ class Service:
     downloads: Downloads = field(init=False)
 
     def __post_init__(self) -> None:
-        self.pool = TranslatorPool(self.operator.memory_bytes)
+        workers = min(os.cpu_count() or 1, _MOST_WORKERS)
+        self.pool = TranslatorPool(self.operator.memory_bytes, workers=workers)
         self.downloads = Downloads(max_bytes=self.operator.download_bytes)
         self.offers = Offers(self.operator)
 
@@ -157,11 +163,18 @@ class Service:
         self.pool.get(name)  # says what is wrong with it
         self.offers.add(name)
 
-    def translate(self, request: Request) -> Iterator[Translation]:
+    def translate(
+        self, request: Request, *, interval: float = STREAM_INTERVAL
+    ) -> Iterator[Translation]:
         """Yield partial Translations while decoding, then the complete one with its trace.
 
+        Args:
+            request: what to translate, and how.
+            interval: seconds between partial ones at least.
+
         Raises:
-            RequestError: nothing to translate, too long, unknown model or direction.
+            RequestError: nothing to translate, too long, unknown model or direction; or too
+                many people who want something at once.
             ValueError: the translator refuses the request; the message says why.
             TooSlowError: it took too long; partial Translations were yielded before.
         """
@@ -181,9 +194,10 @@ class Service:
             prefix=request.prefix,
             trace=True,
             search=_by_source_length(translator),
+            interval=interval,
         )
         # Closing the stream stops the search, whether the person or the clock ended it.
-        with closing(cast(Generator[Translation, None, None], stream)):
+        with _crowded(), closing(cast(Generator[Translation, None, None], stream)):
             for translation in stream:
                 yield translation
                 if not translation.complete and time.monotonic() > deadline:
@@ -198,17 +212,18 @@ class Service:
         source, target = self._check_model(request)
         sampled = request.sampling is not None
         translator = self._translator(request.model)
-        return translator.translate(
-            list(texts),
-            source=source,
-            target=target,
-            beam=1 if sampled else request.beam,
-            length_penalty=request.length_penalty,
-            max_length=request.max_length or None,
-            n_best=1,
-            sample=request.sampling,
-            search=_by_source_length(translator),
-        )
+        with _crowded():
+            return translator.translate(
+                list(texts),
+                source=source,
+                target=target,
+                beam=1 if sampled else request.beam,
+                length_penalty=request.length_penalty,
+                max_length=request.max_length or None,
+                n_best=1,
+                sample=request.sampling,
+                search=_by_source_length(translator),
+            )
 
     def occlusion(self, translation: Translation) -> Occlusion:
         """What each source word changes, by the model that made the translation.
@@ -257,6 +272,15 @@ class Service:
         except Exception:
             # Whoever asks for the model will get the reason as an answer.
             _log.exception("the first model could not be loaded in advance")
+
+
+@contextmanager
+def _crowded() -> Iterator[None]:
+    """Say in the page's words that a translator has too much to do."""
+    try:
+        yield
+    except BusyError as error:
+        raise RequestError(wording.CROWDED) from error
 
 
 def _by_source_length(translator: Translator) -> SearchConfig:

@@ -32,6 +32,7 @@ __all__ = [
     "COMPARE_STEPS",
     "COMPARE_WAITING",
     "COMPARING",
+    "CROWDED",
     "DAMAGED",
     "DOCUMENT_TOO_LARGE",
     "DONE",
@@ -143,6 +144,10 @@ REFUSED = "The server did not take this sentence. It is still in the box: please
 DONE = "Translated in {milliseconds:.0f} ms."
 STOPPED = "Stopped. The translation below is unfinished."
 TOO_SLOW = "Stopped after {seconds:.0f} seconds. The translation below is unfinished."
+CROWDED = (
+    "Too many people are translating just now. Your text is still in the box: please try again in "
+    "a moment."
+)
 FAILED = "Something went wrong on our side, and it has been logged. Your text is still in the box."
 WHOLE_NUMBER = "{label} has to be a whole number from {low} to {high}."
 NUMBER = "{label} has to be a number from {low} to {high}."

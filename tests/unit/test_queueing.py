@@ -229,6 +229,93 @@ class TestLine:
         callers.end()
         assert [len(batch) for batch in runner.batches] == [1, 1, 1]
 
+    def test_those_who_wait_are_spread_over_the_places(self) -> None:
+        runner = FakeRunner()
+        callers = Callers(make(runner, places=2))
+        for number in range(2):
+            callers.come(ticket(number))
+        runner.begun(2)
+        for number in range(2, 8):
+            callers.come(ticket(number))
+        runner.go(1)
+        runner.begun(3)
+        assert len(runner.batches[2]) == 4  # of seven who are left
+        runner.go(7)
+        assert callers.end() == {number: answer(ticket(number)) for number in range(8)}
+
+
+class TestCompany:
+    """Who comes back after a batch of several waits for the others of it, for a moment."""
+
+    @pytest.fixture(autouse=True)
+    def patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("seq2seq.queueing._PATIENCE", 1e9)
+        monkeypatch.setattr("seq2seq.queueing._MOST_PATIENCE", PATIENCE)
+
+    def crowd(self, batcher: Batcher, runner: FakeRunner) -> None:
+        """A batch of three is over, and nobody is there."""
+        callers = Callers(batcher)
+        for number in range(4):
+            callers.come(ticket(number))
+        runner.go(2)
+        callers.end()
+        assert [len(batch) for batch in runner.batches] == [1, 3]
+
+    def test_they_are_together_again(self) -> None:
+        runner = FakeRunner()
+        batcher = make(runner)
+        self.crowd(batcher, runner)
+        callers = Callers(batcher)
+        runner.go(1)
+        for number in range(3):
+            assert len(runner.batches) == 2
+            callers.come(ticket(number))
+        callers.end()
+        assert runner.batches[2:] == [[(0,), (1,), (2,)]]
+
+    def test_nobody_else_waits_for_company(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        batcher = make(FakeRunner(held=False))
+
+        def wait(timeout: float | None = None) -> bool:
+            raise AssertionError("waited")
+
+        monkeypatch.setattr(batcher._company, "wait", wait)
+        for number in range(3):
+            batcher.run(ticket(number))
+
+    def test_the_moment_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("seq2seq.queueing._MOST_PATIENCE", 0.01)
+        runner = FakeRunner()
+        batcher = make(runner)
+        self.crowd(batcher, runner)
+        runner.go(1)
+        assert batcher.run(ticket(0)).results == answer(ticket(0))  # the others never come
+
+    def test_cancelled_meanwhile(self) -> None:
+        runner = FakeRunner()
+        batcher = make(runner)
+        self.crowd(batcher, runner)
+        callers = Callers(batcher)
+        one = callers.come(ticket(0))
+        assert batcher.cancel(one)
+        assert isinstance(callers.end()[0], CancelledError)
+        assert len(runner.batches) == 2
+        assert len(batcher._free) == 1
+
+    def test_interrupted_meanwhile(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        runner = FakeRunner()
+        batcher = make(runner)
+        self.crowd(batcher, runner)
+
+        def interrupt(timeout: float | None = None) -> bool:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(batcher._company, "wait", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            batcher.run(ticket(0))
+        monkeypatch.undo()
+        assert len(batcher._free) == 1
+
 
 class TestLimits:
     def test_a_full_line_is_refused_in_one_line(self) -> None:
@@ -416,6 +503,20 @@ class TestSteps:
         make(runner).run(one)
         assert seen == [(1, 1)]
 
+    def test_steps_that_follow_too_soon_are_not_looked_at(self) -> None:
+        runner = FakeRunner(held=False, steps=4)
+        seen: list[tuple[int, ...]] = []
+        kind, sources = KIND, [(1,)]
+        one = Ticket(
+            kind,
+            sources,
+            prefixes=sources,
+            on_step=lambda partial: seen.append(partial.tokens),
+            interval=1e9,
+        )
+        assert make(runner).run(one).results == answer(one)
+        assert seen == [(1, 1)]
+
     def test_no_step_is_shown_twice_after_an_error(self) -> None:
         runner = FakeRunner(held=False, steps=3)
         batcher = make(runner)
@@ -480,7 +581,7 @@ def test_whatever_happens_everybody_gets_their_own_and_nothing_is_left(
             hit = isinstance(found[number], KeyboardInterrupt)
             assert found[number] is runner.errors[number] or hit
     assert batcher.waiting == 0
-    assert batcher._free == places
+    assert len(batcher._free) == places
     assert runner.most_at_once <= places
 
 

@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from seq2seq.catalogue import FOLDER_VARIABLE
+from seq2seq.ui.events import USERS
 from seq2seq.ui.panel import panel, static_files
 from seq2seq.ui.server import MAX_BODY_BYTES, Options, build, launch_options, serve
 from seq2seq.ui.service import Service
@@ -49,6 +50,17 @@ def test_requests_above_the_limit_are_refused(client: TestClient) -> None:
 def test_events_cannot_skip_the_queue(client: TestClient) -> None:
     answer = client.post("/gradio_api/run/translate", json={"data": []})
     assert answer.status_code in (401, 403, 404)
+
+
+def test_people_do_not_wait_for_each_other_before_their_requests_are_put_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    demo = build(Service())
+    limits = {fn.name: fn.concurrency_limit for fn in demo.fns.values()}
+    for name in ("translate", "explain", "what_if"):
+        assert limits[name] == USERS
+    assert launch_options()["max_threads"] > 2 * USERS
 
 
 def test_nothing_is_reported_to_anybody() -> None:

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -6,6 +7,7 @@ from support import make_checkpoint
 
 from seq2seq.catalogue import FOLDER_VARIABLE
 from seq2seq.config import SamplingConfig, SearchConfig
+from seq2seq.translator import BusyError
 from seq2seq.ui import wording
 from seq2seq.ui.service import (
     MAX_CHARACTERS,
@@ -62,7 +64,7 @@ def test_no_models_in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_partial_translations_first_then_the_complete_one(service: Service) -> None:
-    found = list(service.translate(request()))
+    found = list(service.translate(request(), interval=0.0))
     assert [t.complete for t in found] == [False] * (len(found) - 1) + [True]
     assert len(found) > 2
     last = found[-1]
@@ -139,6 +141,33 @@ def test_odd_input_is_translated(service: Service, text: str) -> None:
     *_, last = service.translate(request(text=text, beam=1))
     assert last.complete
     assert last.source.text == text
+
+
+def test_steps_too_close_together_are_left_out(service: Service) -> None:
+    found = list(service.translate(request(), interval=1e9))
+    assert [t.complete for t in found] == [False, True]
+
+
+def test_a_crowd_is_told_in_plain_words(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    translator = service.pool.get("fr-en-transformer")
+
+    def busy(*_: object) -> None:
+        raise BusyError("256 requests are waiting")
+
+    monkeypatch.setattr(translator._engine._singles, "run", busy)
+    monkeypatch.setattr(translator._engine._lists, "run", busy)
+    with pytest.raises(RequestError, match=re.escape(wording.CROWDED)):
+        list(service.translate(request()))
+    with pytest.raises(RequestError, match=re.escape(wording.CROWDED)):
+        service.translate_all(request(), ["Le chat.", "Le chien."])
+
+
+def test_a_model_has_as_many_workers_as_the_machine_has_cores(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    line = Service().pool.get("fr-en-transformer")._engine._singles
+    assert len(line._free) == 3
 
 
 def test_deadline_stops_a_slow_translation(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
