@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from speed.compare import compare, same_tokens
 from speed.growth import growth
-from speed.machine import describe
+from speed.machine import describe, speeds
 from speed.models import SIZES
 from speed.real import real
 from speed.report import write
@@ -66,6 +66,7 @@ def main() -> int:
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)  # if not, say so now
     report: dict[str, Any] = {"machine": describe(), "rows": []}
+    report["machine"]["speeds"] = speeds(threads)
     print(json.dumps(report["machine"]))
     chosen = [SIZES[name] for name in sizes]
     if "equal" in wanted:

@@ -13,8 +13,8 @@ from speed.timing import Times
 
 __all__ = ["growth"]
 
-_LENGTHS = (5, 10, 15, 25, 50, 90, 100, 110, 200)
-_SHORT, _LONG = (5, 15), (90, 110)
+_LENGTHS = (2, 10, 18, 25, 50, 80, 100, 120, 200)
+_SHORT, _LONG = (2, 18), (80, 120)
 _BATCHES = (1, 2, 4, 8, 16, BATCH)
 
 
@@ -28,16 +28,20 @@ def growth(size: Size, root: Path, *, rounds: int) -> dict[str, Any]:
         runners = [stack.enter_context(Running(one, folder)) for one in chosen]
         for runner in runners:
             runner.ready()
+        memory = {runner.contender.label: _memory(size, runner) for runner in runners}
         return {
             "size": size.name,
             "length": {f"beam {beam}": _by_length(size, runners, beam, rounds) for beam in (1, 4)},
             "batch": _by_batch(size, runners, rounds),
-            "memory": {runner.contender.label: _memory(size, runner) for runner in runners},
+            "memory": memory,
         }
 
 
 def _by_length(size: Size, runners: list[Running], beam: int, rounds: int) -> dict[str, Any]:
-    """Milliseconds by output length, and the slope at 100 tokens over that at 10."""
+    """Milliseconds by output length, and the slope at 100 tokens over that at 10.
+
+    Slopes are differences of the fastest runs, which whatever else goes on disturbs least.
+    """
     sources = sentences(size, count=1, length=20)
     times = {r.contender.label: {length: Times() for length in _LENGTHS} for r in runners}
     for _ in range(rounds):
@@ -48,7 +52,8 @@ def _by_length(size: Size, runners: list[Running], beam: int, rounds: int) -> di
     found = {}
     for label, by_length in times.items():
         ms = {length: 1000 * t.median for length, t in by_length.items()}
-        short, long = ((ms[b] - ms[a]) / (b - a) for a, b in (_SHORT, _LONG))
+        least = {length: 1000 * min(t.all) for length, t in by_length.items()}
+        short, long = ((least[b] - least[a]) / (b - a) for a, b in (_SHORT, _LONG))
         found[label] = {
             "ms": ms, "ms_per_token_at_10": short, "ms_per_token_at_100": long,
             "slope_ratio": long / short,
@@ -81,15 +86,18 @@ def _by_batch(size: Size, runners: list[Running], rounds: int) -> dict[str, Any]
 
 
 def _memory(size: Size, runner: Running) -> list[dict[str, float]]:
-    """MB that a translation needs beyond what was resident before it."""
+    """MB at the peak of a translation beyond what was resident before the first of them."""
+    cases = sorted(
+        ((beam, length) for beam in (1, 4, 10, 32) for length in (25, 100, 200)),
+        key=lambda case: case[0] * case[1],  # what one leaves behind is less than the next needs
+    )
     found = []
-    for beam in (1, 4, 10, 32):
-        for length in (25, 100, 200):
-            sources = sentences(size, count=1, length=length)
-            runner.run(sources, beam=beam, tokens=length)
-            before = runner.forget()
-            more = runner.run(sources, beam=beam, tokens=length).peak - before
-            found.append({"beam": beam, "length": length, "mb": more})
+    base = runner.forget()
+    for beam, length in cases:
+        sources = sentences(size, count=1, length=length)
+        runner.forget()
+        more = runner.run(sources, beam=beam, tokens=length).peak - base
+        found.append({"beam": beam, "length": length, "mb": more})
     shown = ", ".join(f"{f['beam']}x{f['length']}: {f['mb']:.0f}" for f in found)
     print(f"{size.name}, {runner.contender.label}: more MB by beam x length {shown}")
     return found

@@ -6,14 +6,14 @@ import os
 import platform
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-__all__ = ["bandwidth", "best_of", "busy_seconds", "describe", "empty_call", "int8_peak"]
+__all__ = ["bandwidth", "best_of", "busy_seconds", "describe", "empty_call", "int8_peak", "speeds"]
 
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 
@@ -51,14 +51,29 @@ def describe() -> dict[str, Any]:
     return found
 
 
+def speeds(threads: Sequence[int]) -> dict[str, Any]:
+    """What the machine allows at most, by threads; memory in a stretch of 64 and of 512 MiB."""
+    return {
+        f"{count} th": {
+            "read_64_mb_gb_s": round(bandwidth(64, threads=count), 1),
+            "read_512_mb_gb_s": round(bandwidth(512, threads=count), 1),
+            "int8_g_products_s": round(int8_peak(threads=count)),
+        }
+        for count in threads
+    }
+
+
 def busy_seconds() -> float:
-    """Processor seconds that all programs have used since the system started; 0 if unknown."""
+    """Processor seconds that all programs have used since the system started; 0 if unknown.
+
+    Those that a virtual machine was not given count as well.
+    """
     try:
         first = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0]
     except OSError:
         return 0.0
-    user, nice, system, _, _, irq, softirq, *_ = map(int, first.split()[1:])
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+    user, nice, system, _, _, irq, softirq, steal, *_ = map(int, first.split()[1:])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def bandwidth(megabytes: float, *, threads: int) -> float:

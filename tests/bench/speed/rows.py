@@ -101,6 +101,10 @@ def contenders(group: str, size: Size, *, threads: Sequence[int]) -> list[Conten
             Contender("ctranslate2", "int8", workers=most),
             Contender("ctranslate2", "int8", threads=most),
             Contender("transformers", "bf16", threads=most),
+            *(
+                Contender("ctranslate2", "int8", workers=most, environment=one)
+                for one in _OTHER_KERNELS
+            ),
         ]
         found = list(dict.fromkeys(found))
     else:

@@ -18,6 +18,8 @@ _HOPELESS = 1.4
 """A setting this much slower than its engine's best leaves after the first two rounds."""
 _DISTURBED = 0.12
 """Cores that other programs may use during a round that counts."""
+_PATIENCE = 3
+"""Times the seconds of a row after which rounds count whatever others do."""
 
 
 @dataclass
@@ -71,8 +73,9 @@ def race(
             label: runner.run(sources, beam=beam, tokens=tokens, skip=1, repeat=repeat).seconds
             for label, runner in left.items()
         }
-        late = time.perf_counter() - begun > seconds
-        if watch.others() > _DISTURBED and not (late and counted < 3):
+        spent = time.perf_counter() - begun
+        late = spent > seconds
+        if watch.others() > _DISTURBED and spent < _PATIENCE * seconds:
             disturbed += 1
         else:
             counted += 1
