@@ -12,6 +12,10 @@
 #error "the processor has no 512-bit products of bytes"
 #endif
 #include <immintrin.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include <torch/csrc/stable/ops.h>
 #include <torch/headeronly/util/Exception.h>
@@ -25,8 +29,13 @@ using torch::stable::Tensor;
 
 constexpr int64_t kGroup = 64;       // outputs that are computed side by side: four vectors
 constexpr int64_t kHeader = 16;      // int32 numbers before the arrays
-constexpr int64_t kTile = 4;         // rows that share a weight while it is in a register
-constexpr int64_t kShared = 1 << 20;  // bytes of weights from which threads share a product
+constexpr int64_t kTile = 4;          // rows that share a weight while it is in a register
+constexpr int64_t kBlock = 16;        // rows and outputs of a block in the processor's matrix unit
+constexpr int64_t kBlockInputs = 64;  // inputs of such a block
+constexpr int64_t kManyRows = 8;      // rows from which the matrix unit is used
+constexpr int64_t kShared = 1 << 19;  // bytes of weights from which threads share a product
+constexpr int64_t kLarge = 1 << 20;   // bytes of weights that come from beyond the near caches
+constexpr int64_t kAhead = 2048;      // bytes that are asked for before they are needed
 
 inline int64_t padded(int64_t size, int64_t to) { return (size + to - 1) / to * to; }
 
@@ -47,10 +56,12 @@ struct Matrix {
   }
   explicit Matrix(const Tensor& tensor) : Matrix(tensor.const_data_ptr()) {}
 
-  static int64_t bytes(int64_t out, int64_t in) {
+  static int64_t memory(int64_t out, int64_t in) {
     const int64_t outs = padded(out, kGroup);
     return 4 * kHeader + 8 * outs + outs * padded(in, 4);
   }
+
+  int64_t bytes() const { return groups * kGroup * quads * 4; }
 
   const std::uint8_t* group(int64_t g) const { return values + g * quads * kGroup * 4; }
 
@@ -73,7 +84,7 @@ struct Quantised {
 
   void read(const float* x, int64_t rows, int64_t size) {
     stride = padded(size, 4);
-    values.resize(rows * stride);
+    values.resize(padded(rows, 2 * kBlock) * stride);  // blocks are read whole
     scale.resize(rows);
     excess.resize(rows);
     for (int64_t n = 0; n < rows; n++) row(n, x + n * size, size);
@@ -103,10 +114,11 @@ struct Quantised {
   }
 };
 
-// Products of `R` rows with one group of outputs.
+// Products of `R` rows with one group of outputs. The more rows, the less often the loop asks for
+// weights, and the processor's own guesses fall behind: `far` ones are asked for early.
 template <int R>
 inline void tile(float* y, int64_t stride, const Matrix& m, int64_t g, const Quantised& x,
-                 int64_t first) {
+                 int64_t first, bool far) {
   __m512i sums[R][4];
   for (int r = 0; r < R; r++)
     for (int j = 0; j < 4; j++) sums[r][j] = _mm512_setzero_si512();
@@ -115,6 +127,9 @@ inline void tile(float* y, int64_t stride, const Matrix& m, int64_t g, const Qua
   for (int64_t k = 0; k < m.quads; k++, w += kGroup * 4) {
     __m512i weights[4];
     for (int j = 0; j < 4; j++) weights[j] = _mm512_loadu_si512(w + 64 * j);
+    if (R > 1 && far) {
+      for (int j = 0; j < 4; j++) _mm_prefetch(w + 64 * j + kAhead, _MM_HINT_T1);
+    }
     for (int r = 0; r < R; r++) {
       std::int32_t quad;
       std::memcpy(&quad, rows + r * x.stride + 4 * k, 4);
@@ -137,16 +152,105 @@ inline void tile(float* y, int64_t stride, const Matrix& m, int64_t g, const Qua
   }
 }
 
+#if defined(__AMX_INT8__) && defined(__linux__)
+
+// The processor's matrix unit (AMX), whose registers the system hands out on request.
+inline bool has_matrix_unit() {
+  constexpr long kRequest = 0x1023, kTileData = 18;
+  static const bool granted = syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+  return granted;
+}
+
+// Eight blocks of 16 rows of 64 bytes.
+inline void shape_blocks() {
+  struct alignas(64) {
+    std::uint8_t palette = 1, start = 0, reserved[14] = {};
+    std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  } shape;
+  _tile_loadconfig(&shape);
+}
+
+// Sums of products of a block as outputs: rows `n` to `n + 16` of `rows`, 16 outputs from `at`.
+inline void finish_block(float* y, int64_t stride, const Matrix& m, int64_t at, const Quantised& x,
+                         int64_t n, int64_t rows, const std::int32_t* sums) {
+  const int64_t count = std::min(kBlock, m.out - at);
+  if (count <= 0) return;
+  const __m512 scale = _mm512_loadu_ps(m.scale + at), bias = _mm512_loadu_ps(m.bias + at);
+  for (int64_t r = n; r < std::min(n + kBlock, rows); r++) {
+    const __m512i sum = _mm512_sub_epi32(_mm512_load_si512(sums + (r - n) * kBlock),
+                                         _mm512_set1_epi32(x.excess[r]));
+    const __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(x.scale[r]));
+    const __m512 value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), both, bias);
+    _mm512_mask_storeu_ps(y + r * stride + at, (1u << count) - 1, value);
+  }
+}
+
+// Outputs `begin` to `end`, in groups, of all rows: 32 rows and 32 outputs at a time.
+inline void groups_in_blocks(float* y, int64_t stride, const Matrix& m, const Quantised& x,
+                             int64_t rows, int64_t begin, int64_t end) {
+  alignas(64) std::int32_t sums[4][kBlock * kBlock];
+  shape_blocks();
+  for (int64_t g = begin; g < end; g++) {
+    for (int64_t half = 0; half < 2; half++) {
+      const std::uint8_t* weights = m.group(g) + half * 128;
+      for (int64_t n = 0; n < rows; n += 2 * kBlock) {
+        const std::int8_t* upper = x.values.data() + n * x.stride;
+        const std::int8_t* lower = upper + kBlock * x.stride;
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+        for (int64_t k = 0; k < m.in; k += kBlockInputs) {
+          const std::uint8_t* w = weights + k * kGroup;
+          _tile_loadd(4, upper + k, x.stride);
+          _tile_loadd(5, lower + k, x.stride);
+          _tile_loadd(6, w, kGroup * 4);
+          _tile_loadd(7, w + 64, kGroup * 4);
+          _tile_dpbsud(0, 4, 6);
+          _tile_dpbsud(1, 4, 7);
+          _tile_dpbsud(2, 5, 6);
+          _tile_dpbsud(3, 5, 7);
+        }
+        _tile_stored(0, sums[0], 64);
+        _tile_stored(1, sums[1], 64);
+        _tile_stored(2, sums[2], 64);
+        _tile_stored(3, sums[3], 64);
+        const int64_t at = g * kGroup + half * 2 * kBlock;
+        finish_block(y, stride, m, at, x, n, rows, sums[0]);
+        finish_block(y, stride, m, at + kBlock, x, n, rows, sums[1]);
+        if (n + kBlock >= rows) continue;
+        finish_block(y, stride, m, at, x, n + kBlock, rows, sums[2]);
+        finish_block(y, stride, m, at + kBlock, x, n + kBlock, rows, sums[3]);
+      }
+    }
+  }
+  _tile_release();
+}
+
+inline bool in_blocks(const Matrix& m, int64_t rows) {
+  return rows >= kManyRows && m.in % kBlockInputs == 0 && has_matrix_unit();
+}
+
+#endif
+
 // Outputs `begin` to `end`, in groups, of all rows.
 inline void groups(float* y, int64_t stride, const Matrix& m, const Quantised& x, int64_t rows,
                    int64_t begin, int64_t end) {
+#if defined(__AMX_INT8__) && defined(__linux__)
+  if (in_blocks(m, rows)) {
+    groups_in_blocks(y, stride, m, x, rows, begin, end);
+    return;
+  }
+#endif
+  const bool far = m.bytes() >= kLarge;
   for (int64_t g = begin; g < end; g++) {
     int64_t n = 0;
-    for (; n + kTile <= rows; n += kTile) tile<kTile>(y, stride, m, g, x, n);
+    for (; n + kTile <= rows; n += kTile) tile<kTile>(y, stride, m, g, x, n, far && n == 0);
     switch (rows - n) {
-      case 3: tile<3>(y, stride, m, g, x, n); break;
-      case 2: tile<2>(y, stride, m, g, x, n); break;
-      case 1: tile<1>(y, stride, m, g, x, n); break;
+      case 3: tile<3>(y, stride, m, g, x, n, far && n == 0); break;
+      case 2: tile<2>(y, stride, m, g, x, n, far && n == 0); break;
+      case 1: tile<1>(y, stride, m, g, x, n, far && n == 0); break;
       default: break;
     }
   }
@@ -154,8 +258,7 @@ inline void groups(float* y, int64_t stride, const Matrix& m, const Quantised& x
 
 // y (rows, out) = x (rows, in) times the matrix, plus bias.
 inline void multiply(float* y, const Matrix& m, const Quantised& x, int64_t rows) {
-  const bool shared = m.groups * kGroup * m.quads * 4 >= kShared;
-  if (!shared || torch::stable::get_num_threads() < 2) {
+  if (m.bytes() < kShared || torch::stable::get_num_threads() < 2) {
     groups(y, m.out, m, x, rows, 0, m.groups);
     return;
   }

@@ -36,7 +36,7 @@ const int64_t* integers(const Tensor& tensor) {
 Tensor pack(const Tensor& values, const Tensor& scale, const std::optional<Tensor>& bias) {
   const int64_t out = values.size(0), in = values.size(1);
   Tensor packed =
-      torch::stable::new_zeros(values, {Matrix::bytes(out, in)}, ScalarType::Byte);
+      torch::stable::new_zeros(values, {Matrix::memory(out, in)}, ScalarType::Byte);
   auto* header = static_cast<int32_t*>(packed.mutable_data_ptr());
   header[0] = static_cast<int32_t>(out), header[1] = static_cast<int32_t>(in);
   const Matrix matrix(header);
