@@ -69,7 +69,9 @@ def main() -> int:
                 trace=not options.plain,
             )
 
-        warm_up(translate, lines)
+        for line in lines[:30]:
+            translate(line)
+        translator._runner.model.wait()  # for what is made in the background
         one = None
         for users in options.users or (1, 8, 32):
             row = measure(translate, lines, users=users, seconds=options.seconds)
@@ -94,15 +96,6 @@ def samples(language: str) -> list[str]:
     lines = [row.split("\t")[language != "en"] for row in rows]
     random.Random(1).shuffle(lines)
     return lines
-
-
-def warm_up(translate: Callable[[str], None], lines: list[str]) -> None:
-    """Until everything that is made in the background is there."""
-    for line in lines[:60]:
-        translate(line)
-    for thread in threading.enumerate():
-        if thread.name == "trace":
-            thread.join()
 
 
 def measure(
