@@ -55,7 +55,9 @@ def replace_step(translator: Translator, make: Callable[[Any], Any]) -> None:
     """Have a translator make its steps with ``make(its own step)``."""
     model = translator._runner.model
     form = model._form
-    model._form = SimpleNamespace(encode=form.encode, start=form.start, step=make(form.step))
+    model._form = SimpleNamespace(
+        encode=form.encode, start=form.start, step=make(form.step), choose=make(form.choose)
+    )
 
 
 def sentence_pairs() -> list[tuple[str, str]]:

@@ -79,7 +79,7 @@ class Finished:
 
 
 def best_proposals(
-    live: Sequence[Node],
+    bases: Sequence[float],
     scores: Sequence[RowScores],
     barred: Sequence[Mapping[int, str]],
     *,
@@ -88,14 +88,14 @@ def best_proposals(
     """The ``count`` continuations with the highest cumulative score, best first.
 
     Args:
-        live, scores, barred: one entry per live hypothesis; ``barred`` holds the pieces that
-            may not follow it.
+        bases, scores, barred: one entry per live hypothesis; its cumulative score, and the pieces
+            that may not follow it.
         count: how many; each entry of ``scores`` must hold that many pieces that are not barred,
             unless the vocabulary is too small. Pieces with probability 0 never survive.
     """
 
     def stream(slot: int) -> Iterator[tuple[float, Proposal]]:
-        base, forbidden, row = live[slot].cumulative, barred[slot], scores[slot]
+        base, forbidden, row = bases[slot], barred[slot], scores[slot]
         pairs = zip(row.log_probabilities, row.tokens, strict=True)
         for rank, (value, token) in enumerate(pairs, start=1):
             if value == _NEVER:
@@ -103,7 +103,7 @@ def best_proposals(
             if token not in forbidden:
                 yield -(base + value), Proposal(slot, slot, token, value, rank)
 
-    merged = heapq.merge(*map(stream, range(len(live))))
+    merged = heapq.merge(*map(stream, range(len(bases))))
     return [proposal for _, proposal in zip(range(count), (p for _, p in merged), strict=False)]
 
 
@@ -167,7 +167,13 @@ class Beam:
         scored += [(self._score(node), node) for node in self.live]
         return max(scored, key=lambda pair: pair[0])[1]
 
-    def advance(self, proposals: Sequence[Proposal], scores: Sequence[RowScores]) -> list[Verdict]:
+    def advance(
+        self,
+        proposals: Sequence[Proposal],
+        scores: Sequence[RowScores],
+        *,
+        judge_all: bool = True,
+    ) -> list[Verdict]:
         """One step.
 
         In a search the best ``beam`` proposals may end hypotheses, and the best ``beam`` others
@@ -176,9 +182,10 @@ class Beam:
         Args:
             proposals: best first.
             scores: one entry per live hypothesis.
+            judge_all: go through all proposals, even those that cannot survive any more.
 
         Returns:
-            What became of each proposal.
+            What became of each proposal that was judged.
         """
         forced, at_limit = self.forced is not None, self.at_limit
         if at_limit and not forced and self._config.forced_end:
@@ -189,6 +196,8 @@ class Beam:
         verdicts: list[Verdict] = []
         ended: set[int] = set()
         for order, proposal in enumerate(proposals):
+            if not judge_all and order >= room and len(grown) == room:
+                break
             ends = proposal.token == self._eos
             if ends and order < room:
                 node = self._grow(proposal, scores)

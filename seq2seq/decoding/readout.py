@@ -1,12 +1,14 @@
-"""From the decoder's logits to the few numbers per row that a search decides by.
+"""From what a step of the decoder gives to the few numbers that a search decides by.
 
 All of a step's numbers travel from the device in one transfer.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import Any
 
 import torch
@@ -14,11 +16,12 @@ from torch import Tensor
 
 from seq2seq import kernels
 from seq2seq.config import SamplingConfig
-from seq2seq.decoding.beam import Proposal, RowScores
+from seq2seq.decoding.beam import Proposal, RowScores, best_proposals
 from seq2seq.decoding.inputs import SearchError
 from seq2seq.decoding.sampling import draw
+from seq2seq.nn.model import Largest, largest
 
-__all__ = ["Demand", "Pick", "Reading", "pack", "read_logits", "to_host", "unpack"]
+__all__ = ["Demand", "Pick", "Reading", "pack", "read_largest", "read_logits", "to_host", "unpack"]
 
 
 @dataclass(frozen=True)
@@ -44,20 +47,29 @@ class Demand:
     """What a step has to read.
 
     Attributes:
-        count: pieces to read per row that are not barred, at least 1.
+        count: proposals wanted for each sentence, at least 1.
         shown: pieces to read per row, barred or not.
+        bounds: rows at which sentences begin, and the number of rows.
+        bases: for every row the cumulative score that its pieces add to.
         barred: for every row, pieces that may not follow.
-        picks: those with a forced piece before those to be drawn.
+        picks: those with a forced piece before those to be drawn; sentences that have one get no
+            proposals by comparison.
         sampling: how to draw.
-        entropy: read entropies too.
+        trace: read what a trace shows, too: all pieces read, and entropies.
     """
 
     count: int
     shown: int
+    bounds: Sequence[int]
+    bases: Sequence[float]
     barred: Sequence[Mapping[int, str]]
     picks: Sequence[Pick] = ()
     sampling: SamplingConfig | None = None
-    entropy: bool = False
+    trace: bool = False
+
+    def most(self, vocabulary: int) -> int:
+        """Pieces to read per row, so that ``count`` are left when the barred ones are gone."""
+        return min(max(self.count + max(map(len, self.barred)), self.shown), vocabulary)
 
 
 @dataclass(frozen=True)
@@ -65,21 +77,21 @@ class Reading:
     """A step in plain numbers.
 
     Attributes:
-        scores: one per row.
-        picked: one per pick; None for a draw from nothing.
-        entropies: one per row, in nats; empty if not demanded.
+        scores: one per row; without a trace they may hold no pieces.
+        proposals: for every sentence, best first.
+        entropies: one per row, in nats; empty without a trace.
     """
 
     scores: list[RowScores]
-    picked: list[Proposal | None]
+    proposals: list[list[Proposal]]
     entropies: list[float]
 
 
 def read_logits(logits: Tensor, demand: Demand, *, penalties: Tensor | None = None) -> Reading:
-    """Read what ``demand`` asks for.
+    """Read what ``demand`` asks for from logits (rows, V), any floating type.
 
     Args:
-        logits: (rows, V) of the model, any floating type.
+        logits: of the model.
         demand: what to read.
         penalties: (rows,) coverage penalty, part of the scores; None counts as 0.
 
@@ -87,27 +99,120 @@ def read_logits(logits: Tensor, demand: Demand, *, penalties: Tensor | None = No
         SearchError: a row of logits is not finite (a -inf among finite ones is a probability of
             0), or a forced piece has probability 0.
     """
-    count = max(demand.count + max(map(len, demand.barred)), demand.shown)
-    best, pieces, entropies = _largest(logits, min(count, logits.shape[-1]), demand.entropy)
-    tensors = [best, pieces]
+    best = largest(logits, demand.most(logits.shape[-1]), entropy=demand.trace)
+    picked = []
     if demand.picks:
-        tensors += _pick(torch.log_softmax(logits, dim=-1, dtype=torch.float32), demand)
+        picked = _pick(torch.log_softmax(logits, dim=-1, dtype=torch.float32), demand)
+    return _read(best, demand, penalties, picked)
+
+
+def read_largest(best: Largest, demand: Demand, *, penalties: Tensor | None = None) -> Reading:
+    """:func:`read_logits` where nothing was picked, from :meth:`Demand.most` pieces per row."""
+    return _read(best, demand, penalties, [])
+
+
+def _read(
+    best: Largest, demand: Demand, penalties: Tensor | None, picked: Sequence[Tensor]
+) -> Reading:
+    if not picked and best.tokens.device.type == "cpu" and kernels.loaded():
+        return _read_compared(best, demand, penalties)
+    tensors = [best.log_probabilities, best.tokens, *picked]
     if penalties is not None:
         tensors.append(penalties)
-    if entropies is not None:
-        tensors.append(entropies)
+    if demand.trace and best.entropies is not None:
+        tensors.append(best.entropies)
     host = iter(to_host(tensors))
     values, tokens = next(host), next(host)
-    # Where any score is NaN, softmax makes the whole row NaN.
-    if any(row[0] != row[0] for row in values):
-        raise SearchError("the model produced scores that are not finite (NaN or infinity)")
-    picked = _proposals(demand.picks, next(host), next(host), next(host)) if demand.picks else []
+    _check([row[0] for row in values])
+    chosen = _proposals(demand.picks, next(host), next(host), next(host)) if picked else []
     by_row = next(host) if penalties is not None else [0.0] * len(values)
+    scores = list(map(RowScores, range(len(values)), values, tokens, by_row))
     return Reading(
-        scores=list(map(RowScores, range(len(values)), values, tokens, by_row)),
-        picked=picked,
-        entropies=next(host) if demand.entropy else [],
+        scores=scores,
+        proposals=_compare(scores, demand, chosen),
+        entropies=next(host) if demand.trace else [],
     )
+
+
+def _read_compared(best: Largest, demand: Demand, penalties: Tensor | None) -> Reading:
+    """Where one operator compares all pieces, before they become lists."""
+    _check(best.log_probabilities[:, 0].tolist())
+    proposals = _by_sentence(*(tensor.tolist() for tensor in _propose(best, demand)))
+    rows = len(best.tokens)
+    by_row = [0.0] * rows if penalties is None else penalties.tolist()
+    if not demand.trace or best.entropies is None:
+        none: list[tuple[()]] = [()] * rows
+        scores = list(map(RowScores, range(rows), none, none, by_row))
+        return Reading(scores=scores, proposals=proposals, entropies=[])
+    values, tokens = best.log_probabilities.tolist(), best.tokens.tolist()
+    scores = list(map(RowScores, range(rows), values, tokens, by_row))
+    return Reading(scores=scores, proposals=proposals, entropies=best.entropies.tolist())
+
+
+def _check(best: Sequence[float]) -> None:
+    """Where any score is NaN, softmax makes the whole row NaN."""
+    if any(map(math.isnan, best)):
+        raise SearchError("the model produced scores that are not finite (NaN or infinity)")
+
+
+def _propose(best: Largest, demand: Demand) -> tuple[Tensor, ...]:
+    """:func:`best_proposals` of every sentence, compared where the numbers are."""
+    barred = demand.barred
+    if all(one is barred[0] for one in barred):  # as nearly always
+        pieces, ends = list(barred[0]), []
+    else:
+        pieces = list(chain.from_iterable(barred))
+        ends = torch.tensor([len(one) for one in barred]).cumsum(0).tolist()
+    found: tuple[Tensor, ...] = torch.ops.seq2seq.propose(
+        best.log_probabilities,
+        best.tokens,
+        torch.tensor(demand.bases, dtype=torch.float64),
+        demand.bounds,
+        pieces,
+        ends,
+        demand.count,
+    )
+    return found
+
+
+def _by_sentence(
+    counts: list[int],
+    slots: list[list[int]],
+    tokens: list[list[int]],
+    scores: list[list[float]],
+    ranks: list[list[int]],
+) -> list[list[Proposal]]:
+    return [
+        list(map(Proposal, slot[:count], slot, token, score, rank))
+        for count, slot, token, score, rank in zip(
+            counts, slots, tokens, scores, ranks, strict=True
+        )
+    ]
+
+
+def _compare(
+    scores: Sequence[RowScores], demand: Demand, chosen: Sequence[Proposal | None]
+) -> list[list[Proposal]]:
+    """Proposals of every sentence: what was picked for it, or else the best."""
+    picked: dict[int, list[Proposal]] = {}
+    for pick, proposal in zip(demand.picks, chosen, strict=True):
+        if proposal is not None:
+            picked.setdefault(pick.row, []).append(proposal)
+    rows_with_picks = {pick.row for pick in demand.picks}
+    found = []
+    for start, end in pairwise(demand.bounds):
+        if start in rows_with_picks:
+            found.append([p for row in range(start, end) for p in picked.get(row, ())])
+            continue
+        found.append(
+            best_proposals(
+                demand.bases[start:end],
+                scores[start:end],
+                demand.barred[start:end],
+                count=demand.count,
+            )
+        )
+    return found
 
 
 def to_host(tensors: Sequence[Tensor]) -> list[list[Any]]:
@@ -137,19 +242,6 @@ def unpack(packed: Tensor, tensors: Sequence[Tensor]) -> list[list[Any]]:
         (part.view(torch.float32) if t.is_floating_point() else part).view(t.shape).tolist()
         for part, t in zip(arrived, tensors, strict=True)
     ]
-
-
-def _largest(logits: Tensor, count: int, entropy: bool) -> tuple[Tensor, Tensor, Tensor | None]:
-    """The largest log-probabilities (rows, count) in falling order, their pieces, entropies."""
-    if kernels.loaded() and logits.device.type == "cpu":
-        best, pieces, entropies = torch.ops.seq2seq.largest(logits.float().contiguous(), count)
-        return best, pieces, entropies if entropy else None
-    raw = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
-    best, pieces = raw.topk(count, dim=-1)
-    if not entropy:
-        return best, pieces, None
-    # p log p of an impossible piece is 0, not 0 times infinity.
-    return best, pieces, -(raw.exp() * raw.clamp_min(-1e30)).sum(-1)
 
 
 def _pick(raw: Tensor, demand: Demand) -> list[Tensor]:

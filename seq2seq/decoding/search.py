@@ -23,16 +23,16 @@ import torch
 from torch import Tensor
 
 from seq2seq.config import SearchConfig
-from seq2seq.decoding.beam import Beam, Finished, Proposal, best_proposals
+from seq2seq.decoding.beam import Beam, Finished
 from seq2seq.decoding.constraints import Constraints
 from seq2seq.decoding.hypotheses import AttentionLog, Node
 from seq2seq.decoding.inputs import SearchError, read_requests
-from seq2seq.decoding.readout import Demand, Pick, read_logits
+from seq2seq.decoding.readout import Demand, Pick, Reading, read_largest, read_logits
 from seq2seq.decoding.recorder import Recorder
 from seq2seq.decoding.sampling import Dice
 from seq2seq.decoding.scoring import CoveragePenalty
 from seq2seq.decoding.trace import Trace
-from seq2seq.nn.model import AnyModel, StepOutput
+from seq2seq.nn.model import AnyModel
 
 __all__ = [
     "Hypothesis",
@@ -181,8 +181,7 @@ class _Search:
         state = self._model.start(self._model.encode(self._source, mask))
         tokens = torch.full((len(self._beams),), self._bos, device=device)
         while True:
-            output = self._model.step(tokens, state)
-            self._advance(output)
+            state = self._advance(tokens, state)
             if on_step is not None:
                 on_step(_Lazily(self._partial, self._beams))
             if should_stop is not None:
@@ -194,7 +193,6 @@ class _Search:
             if not live:
                 return
             rows, pieces = [node.row for node in live], [node.token for node in live]
-            state = output.state
             if rows == list(range(len(tokens))):  # nothing moved: nothing to copy
                 tokens = torch.tensor(pieces, device=device)
                 continue
@@ -203,49 +201,53 @@ class _Search:
             if self._coverage is not None:
                 self._coverage = self._coverage.index_select(0, index)
 
-    def _advance(self, output: StepOutput[Any]) -> None:
-        """Let every sentence decide."""
+    def _advance(self, tokens: Tensor, state: Any) -> Any:
+        """Make a step and let every sentence decide; the state after it."""
         active = [number for number, beam in enumerate(self._beams) if not beam.done]
         live = [self._beams[number].live for number in active]
-        ends = list(accumulate(map(len, live)))
-        starts = [0, *ends[:-1]]
-        barred = [self._constraints.barred(node) for nodes in live for node in nodes]
-        picks = sorted(
-            (
-                pick
-                for n, start in zip(active, starts, strict=True)
-                for pick in self._picks(n, start)
-            ),
-            key=lambda pick: pick.token is None,
-        )
+        bounds = list(accumulate(map(len, live), initial=0))
+        nodes = [node for one in live for node in one]
+        picks = [
+            pick
+            for number, start in zip(active, bounds, strict=False)
+            for pick in self._picks(number, start)
+        ]
         demand = Demand(
             count=self._count,
             shown=self._config.trace_candidates,
-            barred=barred,
-            picks=picks,
+            bounds=bounds,
+            bases=[node.cumulative for node in nodes],
+            barred=[self._constraints.barred(node) for node in nodes],
+            picks=sorted(picks, key=lambda pick: pick.token is None),
             sampling=self._config.sampling,
-            entropy=bool(self._recorders),
+            trace=bool(self._recorders),
         )
-        reading = read_logits(output.logits, demand, penalties=self._attend(output.attention))
-        picked: dict[int, list[Proposal]] = {pick.row: [] for pick in picks}
-        for pick, proposal in zip(picks, reading.picked, strict=True):
-            if proposal is not None:
-                picked[pick.row].append(proposal)
-        for number, nodes, start, end in zip(active, live, starts, ends, strict=True):
-            beam, scores = self._beams[number], reading.scores[start:end]
-            if start in picked:
-                proposals = [p for row in range(start, end) for p in picked.get(row, ())]
-            else:
-                proposals = best_proposals(nodes, scores, barred[start:end], count=self._count)
-            verdicts = beam.advance(proposals, scores)
-            if self._recorders:
+        after, reading = self._read(tokens, state, demand)
+        for place, number in enumerate(active):
+            rows = slice(bounds[place], bounds[place + 1])
+            verdicts = self._beams[number].advance(
+                reading.proposals[place], reading.scores[rows], judge_all=demand.trace
+            )
+            if demand.trace:
                 self._recorders[number].record(
-                    nodes,
-                    scores=scores,
-                    entropies=reading.entropies[start:end],
-                    barred=barred[start:end],
+                    live[place],
+                    scores=reading.scores[rows],
+                    entropies=reading.entropies[rows],
+                    barred=demand.barred[rows],
                     verdicts=verdicts,
                 )
+        return after
+
+    def _read(self, tokens: Tensor, state: Any, demand: Demand) -> tuple[Any, Reading]:
+        """Make a step: the state after it, and what was demanded."""
+        if demand.picks:
+            output = self._model.step(tokens, state)
+            penalties = self._attend(output.attention)
+            return output.state, read_logits(output.logits, demand, penalties=penalties)
+        count = demand.most(self._model.config.target_vocabulary)
+        choices = self._model.choose(tokens, state, count=count, entropy=demand.trace)
+        penalties = self._attend(choices.attention)
+        return choices.state, read_largest(choices.largest, demand, penalties=penalties)
 
     def _picks(self, number: int, start: int) -> list[Pick]:
         """What sentence ``number``, whose rows begin at ``start``, does not choose by itself."""

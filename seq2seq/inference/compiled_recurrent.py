@@ -12,7 +12,7 @@ from seq2seq.config import RecurrentConfig
 from seq2seq.inference.matrices import Matrices, Packed, linear
 from seq2seq.nn.attention import GeneralAttention
 from seq2seq.nn.cells import reverse_rows
-from seq2seq.nn.model import DecoderState, Memory, StepOutput
+from seq2seq.nn.model import Choices, DecoderState, Largest, Memory, StepOutput
 from seq2seq.nn.recurrent import RecurrentModel
 from seq2seq.nn.recurrent_decoder import AdditiveDecoder, LuongDecoder
 
@@ -138,11 +138,25 @@ class CompiledRecurrent:
 
     def step(self, tokens: Tensor, state: CompiledState) -> StepOutput[CompiledState]:
         """See :meth:`seq2seq.nn.model.Seq2SeqModel.step`."""
+        logits, _, _, attention, after = self._step(tokens, state, 0)
+        return StepOutput(logits, attention, after)
+
+    def choose(
+        self, tokens: Tensor, state: CompiledState, *, count: int, entropy: bool = False
+    ) -> Choices[CompiledState]:
+        """See :meth:`seq2seq.nn.model.Seq2SeqModel.choose`; never holds all logits."""
+        *found, attention, after = self._step(tokens, state, count)
+        return Choices(Largest(*found), attention, after)
+
+    def _step(
+        self, tokens: Tensor, state: CompiledState, count: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, CompiledState]:
+        """Logits, or the ``count`` largest log-probabilities, tokens and entropies."""
         memory = state.memory
         hidden = state.hidden.clone()  # becomes the next
         cell = None if state.cell is None else state.cell.clone()
         feed = None if state.feed is None else state.feed.clone()
-        logits, attention = torch.ops.seq2seq.step_recurrent(
+        chosen, pieces, entropies, attention = torch.ops.seq2seq.step_recurrent(
             tokens.contiguous(),
             hidden,
             cell,
@@ -151,12 +165,13 @@ class CompiledRecurrent:
             memory.lengths,
             memory.keys,
             memory.values,
+            count,
             self._plan,
             self._decoder,
         )
         shown = None if memory.keys is None else attention
         after = CompiledState(memory, state.sentence, hidden, cell, feed)
-        return StepOutput(logits, shown, after)
+        return chosen, pieces, entropies, shown, after
 
     def _read(
         self, x: Tensor, lengths: Tensor, layers: list[tuple[Packed, Packed]]

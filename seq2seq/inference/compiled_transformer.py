@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seq2seq.config import TransformerConfig
 from seq2seq.inference.matrices import Matrices, Packed, linear, norms
-from seq2seq.nn.model import DecoderState, Memory, StepOutput
+from seq2seq.nn.model import Choices, DecoderState, Largest, Memory, StepOutput
 from seq2seq.nn.multihead import SelfAttention
 from seq2seq.nn.transformer import DecoderLayer, EncoderLayer, TransformerModel, sinusoids
 
@@ -168,10 +168,24 @@ class CompiledTransformer:
 
     def step(self, tokens: Tensor, state: CompiledState) -> StepOutput[CompiledState]:
         """See :meth:`seq2seq.nn.model.Seq2SeqModel.step`."""
+        logits, _, _, attention, after = self._step(tokens, state, 0)
+        return StepOutput(logits, attention, after)
+
+    def choose(
+        self, tokens: Tensor, state: CompiledState, *, count: int, entropy: bool = False
+    ) -> Choices[CompiledState]:
+        """See :meth:`seq2seq.nn.model.Seq2SeqModel.choose`; never holds all logits."""
+        *found, attention, after = self._step(tokens, state, count)
+        return Choices(Largest(*found), attention, after)
+
+    def _step(
+        self, tokens: Tensor, state: CompiledState, count: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, CompiledState]:
+        """Logits, or the ``count`` largest log-probabilities, tokens and entropies."""
         memory, used, rows = state.memory, state.used, len(tokens)
         cache = state.cache.room(used, rows)
         positions = self._placed(1, state.ancestors.shape[1] + 1)
-        logits, attention = torch.ops.seq2seq.step_transformer(
+        values, pieces, entropies, attention = torch.ops.seq2seq.step_transformer(
             tokens.contiguous(),
             cache.entries,
             used,
@@ -179,6 +193,7 @@ class CompiledTransformer:
             state.sentence,
             memory.starts,
             memory.mask.shape[1],
+            count,
             memory.pairs,
             self._plans[1],
             [self._tables[1], positions, *self._decoder],
@@ -186,7 +201,7 @@ class CompiledTransformer:
         own = torch.arange(used, used + rows, dtype=torch.int32)[:, None]
         ancestors = torch.cat([state.ancestors, own], dim=1)
         after = CompiledState(memory, state.sentence, ancestors, cache, used + rows)
-        return StepOutput(logits, attention, after)
+        return values, pieces, entropies, attention, after
 
     def _placed(self, side: int, length: int) -> Tensor:
         """A table of at least ``length`` positions."""

@@ -16,7 +16,7 @@ from seq2seq.inference.pack import pack
 from seq2seq.inference.precision import Precision
 from seq2seq.inference.unit import TracedModel, trace_step
 from seq2seq.nn import AnyModel, AttentionLayout
-from seq2seq.nn.model import StepOutput
+from seq2seq.nn.model import Choices, StepOutput
 from seq2seq.nn.recurrent import RecurrentModel
 from seq2seq.nn.transformer import TransformerModel
 
@@ -34,6 +34,10 @@ class _Form(Protocol):
     def start(self, memory: Any) -> Any: ...
 
     def step(self, tokens: Tensor, state: Any) -> StepOutput[Any]: ...
+
+    def choose(
+        self, tokens: Tensor, state: Any, *, count: int, entropy: bool = False
+    ) -> Choices[Any]: ...
 
 
 class Session:
@@ -54,6 +58,7 @@ class Session:
         self.encode = form.encode
         self.start = form.start
         self.step = form.step
+        self.choose = form.choose
 
     def logits(self, source: Tensor, target_in: Tensor) -> Tensor:
         """All positions of known targets, see :meth:`seq2seq.nn.model.Seq2SeqModel.forward`."""

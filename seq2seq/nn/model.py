@@ -19,15 +19,19 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
+from seq2seq import kernels
 from seq2seq.config import ConfigError, ModelConfig
 
 __all__ = [
     "AttentionLayout",
+    "Choices",
     "DecoderState",
+    "Largest",
     "Memory",
     "Seq2SeqModel",
     "StepOutput",
     "build_model",
+    "largest",
     "register",
 ]
 
@@ -108,11 +112,49 @@ class StepOutput(Generic[StateT]):
 
 
 @dataclass(frozen=True)
+class Largest:
+    """The most probable next pieces.
+
+    Attributes:
+        log_probabilities: (rows, count) float32 in falling order; of a row whose logits are not
+            all numbers, none is one.
+        tokens: (rows, count) int64.
+        entropies: (rows,) of the whole distributions, in nats; None if not asked for.
+    """
+
+    log_probabilities: Tensor
+    tokens: Tensor
+    entropies: Tensor | None
+
+
+@dataclass(frozen=True)
+class Choices(Generic[StateT]):
+    """A step of which nothing but the most probable pieces is wanted; see :class:`StepOutput`."""
+
+    largest: Largest
+    attention: Tensor | None
+    state: StateT
+
+
+@dataclass(frozen=True)
 class AttentionLayout:
     """Names of the layers and heads, in the order of the attention tensor's axes 1 and 2."""
 
     layers: tuple[str, ...]
     heads: tuple[str, ...]
+
+
+def largest(logits: Tensor, count: int, *, entropy: bool) -> Largest:
+    """The ``count`` most probable pieces of every row of logits (rows, V), any floating type."""
+    if kernels.loaded() and logits.device.type == "cpu":
+        found = torch.ops.seq2seq.largest(logits.float().contiguous(), count)
+        return Largest(*found)
+    raw = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+    best, tokens = raw.topk(count, dim=-1)
+    if not entropy:
+        return Largest(best, tokens, None)
+    # p log p of an impossible piece is 0, not 0 times infinity.
+    return Largest(best, tokens, -(raw.exp() * raw.clamp_min(-1e30)).sum(-1))
 
 
 class Seq2SeqModel(nn.Module, ABC, Generic[MemoryT, StateT]):
@@ -152,6 +194,14 @@ class Seq2SeqModel(nn.Module, ABC, Generic[MemoryT, StateT]):
             tokens: (rows,) int64, the previous piece of each row (bos at first).
             state: of the same rows.
         """
+
+    def choose(
+        self, tokens: Tensor, state: StateT, *, count: int, entropy: bool = False
+    ) -> Choices[StateT]:
+        """:meth:`step`, of which only the ``count`` most probable pieces are wanted."""
+        output = self.step(tokens, state)
+        best = largest(output.logits, count, entropy=entropy)
+        return Choices(best, output.attention, output.state)
 
     @abstractmethod
     def hidden(self, memory: MemoryT, target_in: Tensor) -> Tensor:

@@ -88,7 +88,7 @@ def test_best_proposals_are_the_best(logits: torch.Tensor, count: int, forbidden
     values, tokens = logs.sort(-1, descending=True)
     scores = [RowScores(n, values[n].tolist(), tokens[n].tolist(), 0.0) for n in range(3)]
     barred = [dict.fromkeys(forbidden, "no")] * 3
-    found = best_proposals(live, scores, barred, count=count)
+    found = best_proposals([n.cumulative for n in live], scores, barred, count=count)
     every = [
         (live[slot].cumulative + float(logs[slot, token]), slot, token)
         for slot in range(3)
@@ -207,9 +207,11 @@ def test_reading_is_the_models_own() -> None:
     demand = Demand(
         count=3,
         shown=2,
+        bounds=[0, 1, 2],
+        bases=[-1.0, -2.0],
         barred=[{0: "no"}, {}],
         picks=[Pick(1, slot=0, lane=0, token=5)],
-        entropy=True,
+        trace=True,
     )
     reading = read_logits(logits, demand, penalties=torch.tensor([-0.5, -1.0]))
     for row, scores in enumerate(reading.scores):
@@ -218,8 +220,9 @@ def test_reading_is_the_models_own() -> None:
         assert scores.log_probabilities == pytest.approx(logs[row, scores.tokens].tolist())
     assert [scores.penalty for scores in reading.scores] == [-0.5, -1.0]
     assert reading.entropies == pytest.approx(torch.special.entr(logs.exp()).sum(-1).tolist())
-    (forced,) = reading.picked
-    assert forced is not None
+    compared, (forced,) = reading.proposals
+    allowed = [token for token in logs[0].argsort(descending=True).tolist() if token]
+    assert [proposal.token for proposal in compared] == allowed[:3]
     assert forced.log_probability == pytest.approx(float(logs[1, 5]))
     assert forced.rank == 1 + int((logs[1] > logs[1, 5]).sum())
 
@@ -229,7 +232,44 @@ def test_reading_refuses_rows_that_are_no_distribution(wrong: float) -> None:
     logits = torch.zeros(2, 5)
     logits[1] = wrong
     with pytest.raises(SearchError, match="not finite"):
-        read_logits(logits, Demand(count=1, shown=1, barred=[{}, {}]))
+        read_logits(
+            logits, Demand(count=1, shown=1, bounds=[0, 2], bases=[0.0, 0.0], barred=[{}, {}])
+        )
+
+
+@FEW
+@given(rows_of_logits, st.data())
+def test_it_makes_no_difference_where_pieces_are_compared(
+    logits: torch.Tensor, data: st.DataObject
+) -> None:
+    second = data.draw(st.integers(0, 3))
+    logits[0, data.draw(st.integers(0, 8))] = -math.inf
+    forbidden = st.sets(st.integers(0, 8), max_size=7)
+    barred: list[dict[int, str]] = [dict.fromkeys(data.draw(forbidden), "no") for _ in range(3)]
+    if data.draw(st.booleans()):
+        barred = [barred[0]] * 3
+    demand = Demand(
+        count=data.draw(st.integers(1, 12)),
+        shown=data.draw(st.integers(1, 12)),
+        bounds=[0, second, 3] if 0 < second < 3 else [0, 3],
+        bases=data.draw(st.lists(st.sampled_from([-9.5, -1.0, 0.0]), min_size=3, max_size=3)),
+        barred=barred,
+        trace=data.draw(st.booleans()),
+    )
+    penalties = torch.tensor([0.0, -1.0, -2.0])
+    here = read_logits(logits, demand, penalties=penalties)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("seq2seq.kernels.loaded", lambda: False)
+        there = read_logits(logits, demand, penalties=penalties)
+    for mine, others in zip(here.proposals, there.proposals, strict=True):
+        assert [p.log_probability for p in mine] == pytest.approx(
+            [p.log_probability for p in others], abs=1e-5
+        )
+        if len({p.log_probability for p in others}) == len(others):  # no ties
+            assert [p[:3] for p in mine] == [p[:3] for p in others]
+            assert [p.rank for p in mine] == [p.rank for p in others]
+    assert [s.penalty for s in here.scores] == [0.0, -1.0, -2.0]
+    assert here.entropies == pytest.approx(there.entropies, abs=1e-5)
 
 
 @given(

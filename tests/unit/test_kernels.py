@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 from collections.abc import Iterator
@@ -174,6 +175,36 @@ def test_every_model_does_what_its_modules_do(config: ModelConfig) -> None:
             assert (weights - attention).abs().max() < 0.02
             assert torch.equal(weights == 0, attention == 0)
             assert torch.allclose(weights.sum(-1), torch.ones(1))
+
+
+@needs_operators
+@pytest.mark.parametrize("config", [*itertools.islice(transformers(), 2), *recurrents()])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_choosing_is_reading_the_logits(config: ModelConfig, threads: int) -> None:
+    config = dataclasses.replace(
+        config, source_vocabulary=30_000, target_vocabulary=30_000, share_embeddings=True
+    )
+    torch.manual_seed(1)
+    session = InferenceModel(build_model(config).eval(), precision="int8").session()
+    source = torch.randint(4, 90, (12, 5))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.inference_mode():
+            state = session.start(session.encode(source, source != config.pad_id))
+            tokens = torch.randint(4, 90, (12,))
+            output = session.step(tokens, state)
+            found = session.choose(tokens, state, count=7)
+    finally:
+        torch.set_num_threads(before)
+    logs = output.logits.log_softmax(-1)
+    largest = found.largest.log_probabilities
+    assert torch.allclose(largest, logs.topk(7)[0], atol=1e-4)
+    assert torch.allclose(largest, logs.gather(1, found.largest.tokens), atol=1e-4)
+    assert found.largest.entropies is not None
+    assert torch.allclose(
+        found.largest.entropies, torch.special.entr(logs.exp()).sum(-1), atol=1e-3
+    )
 
 
 @needs_operators

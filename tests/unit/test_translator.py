@@ -356,7 +356,7 @@ class TestBatches:
     def test_an_error_in_a_worker_reaches_the_caller(self, folder: Path) -> None:
         broken = Translator.load(str(folder / "lstm"), batch_tokens=1, workers=2)
 
-        def fail(tokens: object, state: object) -> object:
+        def fail(tokens: object, state: object, **_: object) -> object:
             raise RuntimeError("broken on purpose")
 
         replace_step(broken, lambda _: fail)
@@ -442,7 +442,7 @@ class TestStreaming:
     def test_an_error_in_the_search_reaches_the_consumer(self, folder: Path) -> None:
         broken = Translator.load(str(folder / "transformer"))
 
-        def fail(tokens: object, state: object) -> object:
+        def fail(tokens: object, state: object, **_: object) -> object:
             raise RuntimeError("broken on purpose")
 
         replace_step(broken, lambda _: fail)
@@ -491,13 +491,13 @@ class TestDevices:
         poor = Translator.load(str(folder / architecture))
         calls = 0
 
-        def running_out(step: Callable[[torch.Tensor, Any], Any]) -> Callable[..., Any]:
-            def run_out(tokens: torch.Tensor, state: Any) -> Any:
+        def running_out(step: Callable[..., Any]) -> Callable[..., Any]:
+            def run_out(tokens: torch.Tensor, state: Any, **options: Any) -> Any:
                 nonlocal calls
                 calls += 1
                 if calls > 2:
                     raise torch.OutOfMemoryError("CUDA out of memory")
-                return step(tokens, state)
+                return step(tokens, state, **options)
 
             return run_out
 
@@ -514,7 +514,7 @@ class TestDevices:
         make_checkpoint(tmp_path / "x")
         poor = Translator.load(str(tmp_path / "x"))
 
-        def run_out(tokens: object, state: object) -> object:
+        def run_out(tokens: object, state: object, **_: object) -> object:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
         replace_step(poor, lambda _: run_out)

@@ -114,10 +114,18 @@ struct Quantised {
   }
 };
 
+// Where products go: output `at` of row n to y[n * stride + at - origin].
+struct Place {
+  float* y;
+  int64_t stride, origin = 0;
+
+  float* of(int64_t n, int64_t at) const { return y + n * stride + at - origin; }
+};
+
 // Products of `R` rows with one group of outputs. The more rows, the less often the loop asks for
 // weights, and the processor's own guesses fall behind: `far` ones are asked for early.
 template <int R>
-inline void tile(float* y, int64_t stride, const Matrix& m, int64_t g, const Quantised& x,
+inline void tile(const Place& to, const Matrix& m, int64_t g, const Quantised& x,
                  int64_t first, bool far) {
   __m512i sums[R][4];
   for (int r = 0; r < R; r++)
@@ -147,7 +155,7 @@ inline void tile(float* y, int64_t stride, const Matrix& m, int64_t g, const Qua
       const __m512 both = _mm512_mul_ps(_mm512_loadu_ps(m.scale + at), scale);
       const __m512 value = _mm512_fmadd_ps(sum, both, _mm512_loadu_ps(m.bias + at));
       const int64_t count = std::min<int64_t>(16, left - 16 * j);
-      _mm512_mask_storeu_ps(y + (first + r) * stride + at, (1u << count) - 1, value);
+      _mm512_mask_storeu_ps(to.of(first + r, at), (1u << count) - 1, value);
     }
   }
 }
@@ -172,7 +180,7 @@ inline void shape_blocks() {
 }
 
 // Sums of products of a block as outputs: rows `n` to `n + 16` of `rows`, 16 outputs from `at`.
-inline void finish_block(float* y, int64_t stride, const Matrix& m, int64_t at, const Quantised& x,
+inline void finish_block(const Place& to, const Matrix& m, int64_t at, const Quantised& x,
                          int64_t n, int64_t rows, const std::int32_t* sums) {
   const int64_t count = std::min(kBlock, m.out - at);
   if (count <= 0) return;
@@ -182,12 +190,12 @@ inline void finish_block(float* y, int64_t stride, const Matrix& m, int64_t at, 
                                          _mm512_set1_epi32(x.excess[r]));
     const __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(x.scale[r]));
     const __m512 value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), both, bias);
-    _mm512_mask_storeu_ps(y + r * stride + at, (1u << count) - 1, value);
+    _mm512_mask_storeu_ps(to.of(r, at), (1u << count) - 1, value);
   }
 }
 
 // Outputs `begin` to `end`, in groups, of all rows: 32 rows and 32 outputs at a time.
-inline void groups_in_blocks(float* y, int64_t stride, const Matrix& m, const Quantised& x,
+inline void groups_in_blocks(const Place& to, const Matrix& m, const Quantised& x,
                              int64_t rows, int64_t begin, int64_t end) {
   alignas(64) std::int32_t sums[4][kBlock * kBlock];
   shape_blocks();
@@ -217,11 +225,11 @@ inline void groups_in_blocks(float* y, int64_t stride, const Matrix& m, const Qu
         _tile_stored(2, sums[2], 64);
         _tile_stored(3, sums[3], 64);
         const int64_t at = g * kGroup + half * 2 * kBlock;
-        finish_block(y, stride, m, at, x, n, rows, sums[0]);
-        finish_block(y, stride, m, at + kBlock, x, n, rows, sums[1]);
+        finish_block(to, m, at, x, n, rows, sums[0]);
+        finish_block(to, m, at + kBlock, x, n, rows, sums[1]);
         if (n + kBlock >= rows) continue;
-        finish_block(y, stride, m, at, x, n + kBlock, rows, sums[2]);
-        finish_block(y, stride, m, at + kBlock, x, n + kBlock, rows, sums[3]);
+        finish_block(to, m, at, x, n + kBlock, rows, sums[2]);
+        finish_block(to, m, at + kBlock, x, n + kBlock, rows, sums[3]);
       }
     }
   }
@@ -235,22 +243,22 @@ inline bool in_blocks(const Matrix& m, int64_t rows) {
 #endif
 
 // Outputs `begin` to `end`, in groups, of all rows.
-inline void groups(float* y, int64_t stride, const Matrix& m, const Quantised& x, int64_t rows,
+inline void groups(const Place& to, const Matrix& m, const Quantised& x, int64_t rows,
                    int64_t begin, int64_t end) {
 #if defined(__AMX_INT8__) && defined(__linux__)
   if (in_blocks(m, rows)) {
-    groups_in_blocks(y, stride, m, x, rows, begin, end);
+    groups_in_blocks(to, m, x, rows, begin, end);
     return;
   }
 #endif
   const bool far = m.bytes() >= kLarge;
   for (int64_t g = begin; g < end; g++) {
     int64_t n = 0;
-    for (; n + kTile <= rows; n += kTile) tile<kTile>(y, stride, m, g, x, n, far && n == 0);
+    for (; n + kTile <= rows; n += kTile) tile<kTile>(to, m, g, x, n, far && n == 0);
     switch (rows - n) {
-      case 3: tile<3>(y, stride, m, g, x, n, far && n == 0); break;
-      case 2: tile<2>(y, stride, m, g, x, n, far && n == 0); break;
-      case 1: tile<1>(y, stride, m, g, x, n, far && n == 0); break;
+      case 3: tile<3>(to, m, g, x, n, far && n == 0); break;
+      case 2: tile<2>(to, m, g, x, n, far && n == 0); break;
+      case 1: tile<1>(to, m, g, x, n, far && n == 0); break;
       default: break;
     }
   }
@@ -259,11 +267,11 @@ inline void groups(float* y, int64_t stride, const Matrix& m, const Quantised& x
 // y (rows, out) = x (rows, in) times the matrix, plus bias.
 inline void multiply(float* y, const Matrix& m, const Quantised& x, int64_t rows) {
   if (m.bytes() < kShared || torch::stable::get_num_threads() < 2) {
-    groups(y, m.out, m, x, rows, 0, m.groups);
+    groups({y, m.out}, m, x, rows, 0, m.groups);
     return;
   }
   torch::stable::parallel_for(0, m.groups, 1, [&](int64_t begin, int64_t end) {
-    groups(y, m.out, m, x, rows, begin, end);
+    groups({y, m.out}, m, x, rows, begin, end);
   });
 }
 

@@ -3,6 +3,8 @@
 // Built on PyTorch's stable interface, so that nothing but its small headers is compiled. Shapes and
 // types are the business of the Python side, seq2seq/kernels/operators.py.
 
+#include <algorithm>
+#include <limits>
 #include <optional>
 #include <tuple>
 #include <vector>
@@ -74,17 +76,95 @@ Tensor lookup(const Tensor& ids, const Tensor& packed) {
   return x;
 }
 
+// What a step gives: logits (rows, vocabulary), or with a `count` the largest log-probabilities, their
+// tokens and the entropies; and the attention.
+using Step = std::tuple<Tensor, Tensor, Tensor, Tensor>;
+
+struct Results {
+  Tensor values, tokens, entropy;
+
+  Results(const Tensor& like, int64_t rows, int64_t size, int64_t count)
+      : values(torch::stable::new_empty(like, {rows, count ? count : size}, ScalarType::Float)),
+        tokens(torch::stable::new_empty(like, {rows, count}, ScalarType::Long)),
+        entropy(torch::stable::new_empty(like, {count ? rows : 0}, ScalarType::Float)),
+        count_(count) {}
+
+  seq2seq::Largest largest() const {
+    return {writable(values), static_cast<int64_t*>(tokens.mutable_data_ptr()), writable(entropy),
+            count_};
+  }
+
+  seq2seq::Output output() const {
+    return count_ ? seq2seq::Output{nullptr, largest()} : seq2seq::Output{writable(values), {}};
+  }
+
+ private:
+  int64_t count_;
+};
+
 std::tuple<Tensor, Tensor, Tensor> largest(const Tensor& logits, int64_t count) {
   const int64_t rows = logits.size(0), size = logits.size(1);
-  Tensor values = torch::stable::new_empty(logits, {rows, count});
-  Tensor tokens = torch::stable::new_empty(logits, {rows, count}, ScalarType::Long);
-  Tensor entropy = torch::stable::new_empty(logits, {rows});
-  auto* ids = static_cast<int64_t*>(tokens.mutable_data_ptr());
-  for (int64_t n = 0; n < rows; n++) {
-    writable(entropy)[n] = seq2seq::read_row(writable(values) + n * count, ids + n * count,
-                                             floats(logits) + n * size, size, count);
+  const Results results(logits, rows, size, count);
+  seq2seq::read_rows(results.largest(), floats(logits), rows, size);
+  return {results.values, results.tokens, results.entropy};
+}
+
+// For every sentence (rows bounds[s] to bounds[s + 1]) the `count` continuations with the highest sum
+// of base and log-probability, the first of equals first: how many there are, and each one's slot,
+// token, log-probability and rank. `values` fall along each row. `ends` tells where the barred tokens
+// of each row end; empty if they are the same for all.
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> propose(
+    const Tensor& values, const Tensor& tokens, const Tensor& bases, std::vector<int64_t> bounds,
+    std::vector<int64_t> barred, std::vector<int64_t> ends, int64_t count) {
+  const int64_t sentences = static_cast<int64_t>(bounds.size()) - 1, width = values.size(1);
+  const auto numbers = [&](int64_t size) {
+    return torch::stable::new_zeros(tokens, {sentences, size});
+  };
+  Tensor found = torch::stable::new_zeros(tokens, {sentences}), slots = numbers(count);
+  Tensor pieces = numbers(count), ranks = numbers(count);
+  Tensor scores = torch::stable::new_zeros(values, {sentences, count});
+  const auto at = [](const Tensor& tensor) {
+    return static_cast<int64_t*>(tensor.mutable_data_ptr());
+  };
+  const auto* base = static_cast<const double*>(bases.const_data_ptr());
+  std::vector<int64_t> next;
+  for (int64_t s = 0; s < sentences; s++) {
+    const int64_t first = bounds[s], rows = bounds[s + 1] - first;
+    next.assign(rows, 0);
+    // The next piece of a row that may follow; the row's width if there is none.
+    const auto advance = [&](int64_t slot) {
+      const int64_t row = first + slot;
+      const int64_t begin = ends.empty() || row == 0 ? 0 : ends[row - 1];
+      const int64_t end = ends.empty() ? static_cast<int64_t>(barred.size()) : ends[row];
+      int64_t& k = next[slot];
+      for (; k < width; k++) {
+        if (floats(values)[row * width + k] == -std::numeric_limits<float>::infinity()) k = width;
+        if (k == width) break;
+        const auto* from = barred.data() + begin;
+        const auto* to = barred.data() + end;
+        if (std::find(from, to, integers(tokens)[row * width + k]) == to) break;
+      }
+    };
+    for (int64_t slot = 0; slot < rows; slot++) advance(slot);
+    for (int64_t n = 0; n < count; n++) {
+      int64_t best = -1;
+      double highest = 0;
+      for (int64_t slot = 0; slot < rows; slot++) {
+        if (next[slot] >= width) continue;
+        const double score =
+            base[first + slot] + floats(values)[(first + slot) * width + next[slot]];
+        if (best < 0 || score > highest) best = slot, highest = score;
+      }
+      if (best < 0) break;
+      const int64_t from = (first + best) * width + next[best], to = s * count + n;
+      at(found)[s] = n + 1;
+      at(slots)[to] = best, at(pieces)[to] = integers(tokens)[from];
+      at(ranks)[to] = ++next[best];
+      writable(scores)[to] = floats(values)[from];
+      advance(best);
+    }
   }
-  return {values, tokens, entropy};
+  return {found, slots, pieces, scores, ranks};
 }
 
 Tensor encode_transformer(const Tensor& pieces, const Tensor& starts, std::vector<int64_t> plan,
@@ -96,14 +176,13 @@ Tensor encode_transformer(const Tensor& pieces, const Tensor& starts, std::vecto
   return states;
 }
 
-std::tuple<Tensor, Tensor> step_transformer(const Tensor& tokens, const Tensor& cache, int64_t used,
-                                            const Tensor& ancestors, const Tensor& sentence,
-                                            const Tensor& starts, int64_t source,
-                                            std::vector<Tensor> memory, std::vector<int64_t> plan,
-                                            std::vector<Tensor> weights) {
+Step step_transformer(const Tensor& tokens, const Tensor& cache, int64_t used,
+                      const Tensor& ancestors, const Tensor& sentence, const Tensor& starts,
+                      int64_t source, int64_t count, std::vector<Tensor> memory,
+                      std::vector<int64_t> plan, std::vector<Tensor> weights) {
   const seq2seq::TransformerPlan read(plan, Matrix(weights[0]).in);
   const int64_t rows = tokens.size(0);
-  Tensor logits = torch::stable::new_empty(cache, {rows, Matrix(weights.back()).out});
+  const Results results(cache, rows, Matrix(weights.back()).out, count);
   Tensor attention =
       torch::stable::new_zeros(cache, {rows, read.layers, read.heads, source});
   const seq2seq::TransformerPast past{writable(cache),
@@ -113,9 +192,9 @@ std::tuple<Tensor, Tensor> step_transformer(const Tensor& tokens, const Tensor& 
                                       integers(sentence),
                                       integers(starts),
                                       source};
-  seq2seq::step_transformer(writable(logits), writable(attention), integers(tokens), rows, past,
+  seq2seq::step_transformer(results.output(), writable(attention), integers(tokens), rows, past,
                             read, memory, weights);
-  return {logits, attention};
+  return {results.values, results.tokens, results.entropy, attention};
 }
 
 void read_layer(const Tensor& states, const Tensor& hidden, const std::optional<Tensor>& cell,
@@ -126,16 +205,14 @@ void read_layer(const Tensor& states, const Tensor& hidden, const std::optional<
                       integers(lengths), backward, Matrix(input), Matrix(recurrent));
 }
 
-std::tuple<Tensor, Tensor> step_recurrent(const Tensor& tokens, const Tensor& hidden,
-                                          const std::optional<Tensor>& cell,
-                                          const std::optional<Tensor>& feed,
-                                          const Tensor& sentence, const Tensor& lengths,
-                                          const std::optional<Tensor>& keys,
-                                          const std::optional<Tensor>& values,
-                                          std::vector<int64_t> plan, std::vector<Tensor> weights) {
+Step step_recurrent(const Tensor& tokens, const Tensor& hidden, const std::optional<Tensor>& cell,
+                    const std::optional<Tensor>& feed, const Tensor& sentence,
+                    const Tensor& lengths, const std::optional<Tensor>& keys,
+                    const std::optional<Tensor>& values, int64_t count, std::vector<int64_t> plan,
+                    std::vector<Tensor> weights) {
   const seq2seq::RecurrentPlan read(plan);
   const int64_t rows = tokens.size(0), source = keys ? keys->size(1) : 0;
-  Tensor logits = torch::stable::new_empty(hidden, {rows, Matrix(weights.back()).out});
+  const Results results(hidden, rows, Matrix(weights.back()).out, count);
   Tensor attention = torch::stable::new_zeros(hidden, {rows, 1, 1, source});
   const seq2seq::RecurrentPast past{writable(hidden),
                                     cell ? writable(*cell) : nullptr,
@@ -147,9 +224,9 @@ std::tuple<Tensor, Tensor> step_recurrent(const Tensor& tokens, const Tensor& hi
                                     values ? floats(*values) : nullptr,
                                     keys ? keys->size(2) : 0,
                                     values ? values->size(2) : 0};
-  seq2seq::step_recurrent(writable(logits), writable(attention), integers(tokens), rows, past, read,
-                          weights);
-  return {logits, attention};
+  seq2seq::step_recurrent(results.output(), writable(attention), integers(tokens), rows, past,
+                          read, weights);
+  return {results.values, results.tokens, results.entropy, attention};
 }
 
 }  // namespace
@@ -160,19 +237,21 @@ STABLE_TORCH_LIBRARY(seq2seq, library) {
   library.def("lookup(Tensor ids, Tensor packed) -> Tensor");
   library.def("largest(Tensor logits, int count) -> (Tensor, Tensor, Tensor)");
   library.def(
+      "propose(Tensor values, Tensor tokens, Tensor bases, int[] bounds, int[] barred, int[] ends, "
+      "int count) -> (Tensor, Tensor, Tensor, Tensor, Tensor)");
+  library.def(
       "encode_transformer(Tensor pieces, Tensor starts, int[] plan, Tensor[] weights) -> Tensor");
   library.def(
       "step_transformer(Tensor tokens, Tensor(a!) cache, int used, Tensor ancestors, "
-      "Tensor sentence, Tensor starts, int source, Tensor[] memory, int[] plan, "
-      "Tensor[] weights) "
-      "-> (Tensor, Tensor)");
+      "Tensor sentence, Tensor starts, int source, int count, Tensor[] memory, int[] plan, "
+      "Tensor[] weights) -> (Tensor, Tensor, Tensor, Tensor)");
   library.def(
       "read_layer(Tensor(a!) states, Tensor(b!) hidden, Tensor(c!)? cell, Tensor x, "
       "Tensor lengths, int offset, bool backward, Tensor input, Tensor recurrent) -> ()");
   library.def(
       "step_recurrent(Tensor tokens, Tensor(a!) hidden, Tensor(b!)? cell, Tensor(c!)? feed, "
-      "Tensor sentence, Tensor lengths, Tensor? keys, Tensor? values, int[] plan, "
-      "Tensor[] weights) -> (Tensor, Tensor)");
+      "Tensor sentence, Tensor lengths, Tensor? keys, Tensor? values, int count, int[] plan, "
+      "Tensor[] weights) -> (Tensor, Tensor, Tensor, Tensor)");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(seq2seq, CPU, library) {
@@ -180,6 +259,7 @@ STABLE_TORCH_LIBRARY_IMPL(seq2seq, CPU, library) {
   library.impl("linear", TORCH_BOX(&linear));
   library.impl("lookup", TORCH_BOX(&lookup));
   library.impl("largest", TORCH_BOX(&largest));
+  library.impl("propose", TORCH_BOX(&propose));
   library.impl("encode_transformer", TORCH_BOX(&encode_transformer));
   library.impl("step_transformer", TORCH_BOX(&step_transformer));
   library.impl("read_layer", TORCH_BOX(&read_layer));

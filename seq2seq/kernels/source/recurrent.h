@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "int8.h"
+#include "readout.h"
 
 namespace seq2seq {
 
@@ -97,15 +98,15 @@ inline void look(float* context, float* weights, const float* query, const float
   }
 }
 
-// One step for all rows: logits (rows, vocabulary), attention (rows, source), expected to be zero.
+// One step for all rows: the output, and attention (rows, source), which is expected to be zero.
 //
 // `weights`: table, then per layer the input's and the recurrent matrix, then with additive attention
 // the query's matrix and the vector of scores, the readout's matrix if there is one, and the output
 // layer.
-inline void step_recurrent(float* logits, float* attention, const int64_t* tokens, int64_t rows,
+inline void step_recurrent(const Output& output, float* attention, const int64_t* tokens, int64_t rows,
                            const RecurrentPast& past, const RecurrentPlan& plan,
                            const std::vector<Tensor>& weights) {
-  const Matrix table(weights[0]), first(weights[1]), output(weights.back());
+  const Matrix table(weights[0]), first(weights[1]);
   const int64_t size = plan.size, width = table.in, layers = plan.layers;
   const bool additive = plan.attention == kAdditive, luong = plan.attention == kLuong;
   const Tensor* after = &weights[1 + 2 * layers];
@@ -191,7 +192,7 @@ inline void step_recurrent(float* logits, float* attention, const int64_t* token
     read.resize(rows * matrix.out);
     multiply(read.data(), matrix, inputs.data(), rows);
   }
-  multiply(logits, output, read.data(), rows);
+  output.project(Matrix(weights.back()), read.data(), rows);
 }
 
 }  // namespace seq2seq

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "int8.h"
+#include "readout.h"
 
 namespace seq2seq {
 
@@ -141,14 +142,14 @@ struct TransformerPast {
   int64_t source;           // source pieces of the longest
 };
 
-// One step for all rows: logits (rows, vocabulary) and attention (rows, layers, heads, source), which
-// is expected to be zero. Keys and values of row n go to entry `used + n`.
+// One step for all rows: the output, and attention (rows, layers, heads, source), which is expected
+// to be zero. Keys and values of row n go to entry `used + n`.
 //
 // `weights`: table, positions, then per layer the self-attention's projections in and out, the
 // cross-attention's query and output, the two matrices of the feed-forward block and the norms, then
 // the final norm if norms come first, and the output layer. `memory`: per layer keys and values
 // (source pieces of all sentences, 2 * width).
-inline void step_transformer(float* logits, float* attention, const int64_t* tokens, int64_t rows,
+inline void step_transformer(const Output& output, float* attention, const int64_t* tokens, int64_t rows,
                              const TransformerPast& past, const TransformerPlan& plan,
                              const std::vector<Tensor>& memory,
                              const std::vector<Tensor>& weights) {
@@ -215,7 +216,7 @@ inline void step_transformer(float* logits, float* attention, const int64_t* tok
                      width};
     last.apply(stream.x.data(), stream.x.data(), 0, rows);
   }
-  multiply(logits, Matrix(weights.back()), stream.x.data(), rows);
+  output.project(Matrix(weights.back()), stream.x.data(), rows);
 }
 
 }  // namespace seq2seq
