@@ -9,6 +9,21 @@
 
 namespace seq2seq {
 
+// exp(x) of 16 numbers, see `exponential`; for x <= 0.
+inline __m512 exponential(__m512 x) {
+  const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 8);
+  __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
+  r = _mm512_fmadd_ps(n, _mm512_set1_ps(2.12194440e-4f), r);
+  __m512 p = _mm512_set1_ps(1.9875691500e-4f);
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1f));
+  p = _mm512_fmadd_ps(_mm512_mul_ps(p, r), r, _mm512_add_ps(r, _mm512_set1_ps(1.0f)));
+  return _mm512_scalef_ps(p, n);
+}
+
 // Reads a row of logits block by block: the `count` largest in falling order, the first of equals
 // first, and the sums of a softmax relative to the largest so far. A NaN anywhere spoils the row.
 class RowReader {
@@ -18,30 +33,30 @@ class RowReader {
 
   // Logits `first` to `first + size`, at most a group.
   void read(const float* x, int64_t first, int64_t size) {
-    float top = x[0], undefined = 0;
-#pragma omp simd reduction(max : top)
-    for (int64_t i = 0; i < size; i++) top = x[i] > top ? x[i] : top;
-    if (held_ < count_ || top > bar_) {
+    __m512 parts[4], top = _mm512_set1_ps(kNever);
+    for (int j = 0; j < 4; j++) {
+      const int64_t left = std::clamp<int64_t>(size - 16 * j, 0, 16);
+      parts[j] = _mm512_mask_loadu_ps(_mm512_set1_ps(kNever), (1u << left) - 1, x + 16 * j);
+      top = _mm512_max_ps(top, parts[j]);
+    }
+    const float highest = _mm512_reduce_max_ps(top);
+    if (held_ < count_ || highest > bar_) {
       for (int64_t i = 0; i < size; i++) {
         if (held_ < count_ || x[i] > bar_) insert(x[i], first + i);
       }
     }
-    if (!(top > kNever)) {  // nothing but impossible ones, or something that is no number
-      for (int64_t i = 0; i < size; i++) undefined += x[i] == kNever ? 0.0f : x[i];
-      sum_ += undefined * 0.0f;
-      return;
+    raise(highest);
+    // Relative to 0 while there are none but impossible ones; below e^-87 nothing counts.
+    const __m512 largest = _mm512_set1_ps(largest_ > kNever ? largest_ : 0.0f);
+    const __m512 least = _mm512_set1_ps(-87.0f);
+    __m512 sum = _mm512_setzero_ps(), mean = _mm512_setzero_ps();
+    for (int j = 0; j < 4; j++) {  // of two numbers of which one is NaN, max gives the second
+      const __m512 below = _mm512_max_ps(least, _mm512_sub_ps(parts[j], largest));
+      const __m512 share = exponential(below);
+      sum = _mm512_add_ps(sum, share);
+      mean = _mm512_fmadd_ps(share, below, mean);
     }
-    raise(top);
-    float sum = 0, mean = 0;
-    const float largest = largest_;
-#pragma omp simd reduction(+ : sum, mean)
-    for (int64_t i = 0; i < size; i++) {
-      const float below = x[i] - largest;
-      const float share = exponential(below);
-      sum += share;
-      mean += share * (below < -1e30f ? 0.0f : below);
-    }
-    sum_ += sum, mean_ += mean;
+    sum_ = _mm512_add_ps(sum_, sum), mean_ = _mm512_add_ps(mean_, mean);
   }
 
   // What another reader found in logits that come after these.
@@ -50,21 +65,19 @@ class RowReader {
       if (held_ == count_ && !(other.values_[k] > bar_)) break;
       insert(other.values_[k], other.tokens_[k]);
     }
-    if (!(other.largest_ > kNever)) {
-      sum_ += other.sum_;
-      return;
-    }
     raise(other.largest_);
-    const float below = other.largest_ - largest_, factor = exponential(below);
-    sum_ += factor * other.sum_;
-    mean_ += factor * (other.mean_ + below * other.sum_);
+    const float below = other.largest_ > kNever ? other.largest_ - largest_ : 0.0f;
+    const __m512 factor = _mm512_set1_ps(exponential(below));
+    const __m512 moved = _mm512_fmadd_ps(_mm512_set1_ps(below), other.sum_, other.mean_);
+    sum_ = _mm512_fmadd_ps(factor, other.sum_, sum_);
+    mean_ = _mm512_fmadd_ps(factor, moved, mean_);
   }
 
   // Logits become log-probabilities; the entropy in nats.
   float finish() {
-    const float total = std::log(sum_);
+    const float sum = _mm512_reduce_add_ps(sum_), total = std::log(sum);
     for (int64_t k = 0; k < count_; k++) values_[k] = values_[k] - largest_ - total;
-    return total - mean_ / sum_;
+    return total - _mm512_reduce_add_ps(mean_) / sum;
   }
 
  private:
@@ -82,8 +95,13 @@ class RowReader {
   void raise(float top) {
     if (!(top > largest_)) return;
     if (largest_ > kNever) {
-      const float below = largest_ - top, factor = exponential(below);
-      mean_ = factor * (mean_ + below * sum_), sum_ *= factor;
+      const float below = largest_ - top;
+      const __m512 factor = _mm512_set1_ps(exponential(below));
+      mean_ = _mm512_mul_ps(factor, _mm512_fmadd_ps(_mm512_set1_ps(below), sum_, mean_));
+      sum_ = _mm512_mul_ps(factor, sum_);
+    } else {
+      sum_ = _mm512_mul_ps(sum_, _mm512_setzero_ps());  // NaN stays
+      mean_ = _mm512_setzero_ps();
     }
     largest_ = top;
   }
@@ -91,7 +109,8 @@ class RowReader {
   float* values_;
   int64_t* tokens_;
   int64_t count_, held_ = 0;
-  float largest_ = kNever, bar_ = kNever, sum_ = 0, mean_ = 0;
+  float largest_ = kNever, bar_ = kNever;
+  __m512 sum_ = _mm512_setzero_ps(), mean_ = _mm512_setzero_ps();
 };
 
 // What the largest of some rows are written to.
