@@ -102,7 +102,8 @@ class Engine:
         The search runs in another thread; closing the iterator stops it, or gives up its turn.
 
         Args:
-            interval: seconds between partial documents at least.
+            interval: seconds between partial documents at least, where others are decoded in
+                the same batch and their making would take time from everybody.
 
         Raises:
             BusyError: too many requests are waiting, or this one waited too long.

@@ -104,7 +104,7 @@ class Ticket:
         prefixes: target ids that each translation begins with.
         on_step: called after every step with the best hypothesis so far, by whichever thread
             decodes; for a single sentence.
-        interval: seconds between two calls of ``on_step`` at least.
+        interval: seconds between two calls of ``on_step`` at least, in a batch with others.
     """
 
     def __init__(
@@ -132,10 +132,13 @@ class Ticket:
         self.outcome: Outcome | None = None
         self.error: Exception | None = None
 
-    def show(self, step: int, partial: Sequence[PartialHypothesis], row: int) -> None:
+    def show(
+        self, step: int, partial: Sequence[PartialHypothesis], row: int, *, alone: bool
+    ) -> None:
         """Let ``on_step`` see its row, if it is due; in a second attempt not what it has seen."""
         now = time.monotonic()
-        if self.on_step and not self.stopped and step > self.shown and now >= self._due:
+        due = alone or now >= self._due
+        if self.on_step and not self.stopped and step > self.shown and due:
             self.shown, self._due = step, now + self._interval
             self.on_step(partial[row])
 
@@ -388,7 +391,7 @@ class _Watch:
         """As :data:`seq2seq.decoding.search.OnStep`."""
         self._steps += 1
         for row in sorted(self._going):
-            self._rows[row].show(self._steps, partial, row)
+            self._rows[row].show(self._steps, partial, row, alone=len(self._rows) == 1)
         self._going = set()
 
     def should_stop(self, row: int) -> bool:

@@ -406,7 +406,8 @@ class Translator:
 
         Args:
             text: what to translate.
-            interval: leave out partial ones that follow the one before in fewer seconds.
+            interval: when others are decoded together with this one, leave out partial ones
+                that follow the one before in fewer seconds.
         """
         config = search_settings(
             search or self.info.search,

@@ -48,7 +48,8 @@ MAX_SENT = 100_000
 MAX_SECONDS = 60.0
 """Longest time that one translation may take."""
 STREAM_INTERVAL = 0.04
-"""Seconds between two partial translations: more often nobody sees, and every one takes time."""
+"""Seconds between two partial translations when several people translate at once: more often
+nobody sees, and every one takes time."""
 _MOST_WORKERS = 4  # beyond, threads of one process wait for each other
 
 _log = logging.getLogger(__name__)
@@ -170,7 +171,7 @@ class Service:
 
         Args:
             request: what to translate, and how.
-            interval: seconds between partial ones at least.
+            interval: seconds between partial ones at least, when several people translate at once.
 
         Raises:
             RequestError: nothing to translate, too long, unknown model or direction; or too

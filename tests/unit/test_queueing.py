@@ -507,14 +507,20 @@ class TestSteps:
         runner = FakeRunner(held=False, steps=4)
         seen: list[tuple[int, ...]] = []
         kind, sources = KIND, [(1,)]
-        one = Ticket(
-            kind,
-            sources,
-            prefixes=sources,
-            on_step=lambda partial: seen.append(partial.tokens),
-            interval=1e9,
+        alone, together = (
+            Ticket(
+                kind,
+                sources,
+                prefixes=sources,
+                on_step=lambda partial: seen.append(partial.tokens),
+                interval=1e9,
+            )
+            for _ in range(2)
         )
-        assert make(runner).run(one).results == answer(one)
+        assert make(runner).run(alone).results == answer(alone)
+        assert seen == [(1, 1), (1, 2), (1, 3), (1, 4)]  # takes time from nobody
+        seen.clear()
+        make(runner)._decode([together, ticket(2)])
         assert seen == [(1, 1)]
 
     def test_no_step_is_shown_twice_after_an_error(self) -> None:

@@ -64,7 +64,7 @@ def test_no_models_in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_partial_translations_first_then_the_complete_one(service: Service) -> None:
-    found = list(service.translate(request(), interval=0.0))
+    found = list(service.translate(request()))
     assert [t.complete for t in found] == [False] * (len(found) - 1) + [True]
     assert len(found) > 2
     last = found[-1]
@@ -141,11 +141,6 @@ def test_odd_input_is_translated(service: Service, text: str) -> None:
     *_, last = service.translate(request(text=text, beam=1))
     assert last.complete
     assert last.source.text == text
-
-
-def test_steps_too_close_together_are_left_out(service: Service) -> None:
-    found = list(service.translate(request(), interval=1e9))
-    assert [t.complete for t in found] == [False, True]
 
 
 def test_a_crowd_is_told_in_plain_words(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
