@@ -26,6 +26,7 @@ _FLAGS = (
     "-std=c++17",
     "-O3",
     "-march=native",
+    "-mprefer-vector-width=512",
     "-fopenmp-simd",
     "-fno-math-errno",
     "-fno-trapping-math",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -222,6 +224,37 @@ def test_states_that_share_a_cache_do_not_disturb_each_other() -> None:
     assert torch.equal(again[0].logits, again[2].logits)
     assert torch.equal(later[0], later[2])
     assert not torch.equal(later[0], later[1])
+
+
+_ELSEWHERE = """
+import sys, torch
+torch.ops.load_library(sys.argv[1])
+values, scale, bias, x, expected, chosen = torch.load(sys.argv[2], weights_only=True)
+packed = torch.ops.seq2seq.pack(values, scale, bias)
+assert torch.allclose(torch.ops.seq2seq.linear(x, packed), expected, rtol=1e-5, atol=1e-5)
+found = torch.ops.seq2seq.largest(expected, 5)
+assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(found, chosen, strict=True))
+"""
+
+
+@needs_operators
+@pytest.mark.parametrize(("processor", "flag"), [("haswell", "avx2"), ("alderlake", "avx_vnni")])
+def test_other_processors_give_the_same(
+    processor: str, flag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if flag not in library._processor().split():
+        pytest.skip(f"this machine has no {flag}")
+    flags = [f"-march={processor}" if f == "-march=native" else f for f in library._FLAGS]
+    monkeypatch.setattr(library, "_FLAGS", tuple(flags))
+    library._compile(tmp_path / "operators.so")
+    torch.manual_seed(5)
+    values = torch.randint(-127, 128, (130, 77), dtype=torch.int8)
+    scale, bias, x = torch.rand(130), torch.randn(130), torch.randn(9, 77)
+    expected = torch.ops.seq2seq.linear(x, torch.ops.seq2seq.pack(values, scale, bias))
+    chosen = torch.ops.seq2seq.largest(expected, 5)
+    torch.save((values, scale, bias, x, expected, chosen), tmp_path / "given.pt")
+    command = [sys.executable, "-c", _ELSEWHERE, tmp_path / "operators.so", tmp_path / "given.pt"]
+    subprocess.run(command, check=True)
 
 
 class TestBuilding:

@@ -8,11 +8,9 @@
 #include <cstdint>
 #include <vector>
 
-#if !defined(__AVX512VNNI__)
-#error "the processor has no 512-bit products of bytes"
-#endif
+#if defined(__AMX_INT8__) && defined(__linux__)
+#define SEQ2SEQ_MATRIX_UNIT
 #include <immintrin.h>
-#if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -21,15 +19,16 @@
 #include <torch/headeronly/util/Exception.h>
 #include <torch/csrc/stable/tensor.h>
 
+#include "lanes.h"
 #include "math.h"
 
 namespace seq2seq {
 
 using torch::stable::Tensor;
 
-constexpr int64_t kGroup = 64;       // outputs that are computed side by side: four vectors
-constexpr int64_t kHeader = 16;      // int32 numbers before the arrays
-constexpr int64_t kTile = 4;          // rows that share a weight while it is in a register
+constexpr int64_t kGroup = 64;        // outputs that are stored side by side
+constexpr int64_t kSide = 4;          // vectors of them that are computed side by side
+constexpr int64_t kHeader = 16;       // int32 numbers before the arrays
 constexpr int64_t kBlock = 16;        // rows and outputs of a block in the processor's matrix unit
 constexpr int64_t kBlockInputs = 64;  // inputs of such a block
 constexpr int64_t kManyRows = 8;      // rows from which the matrix unit is used
@@ -75,7 +74,7 @@ struct Matrix {
   }
 };
 
-// Rows of 8-bit numbers, their scales, and what the 128 that stands in every weight adds.
+// Rows of 8-bit numbers, their scales, and what the 128 in every weight adds to their products.
 struct Quantised {
   std::vector<std::int8_t> values;
   std::vector<float> scale;
@@ -110,7 +109,7 @@ struct Quantised {
     }
     for (int64_t i = size; i < stride; i++) to[i] = 0;
     scale[n] = largest / 127.0f + undefined;
-    excess[n] = 128 * sum;
+    excess[n] = Lanes::kExcess * sum;
   }
 };
 
@@ -122,45 +121,50 @@ struct Place {
   float* of(int64_t n, int64_t at) const { return y + n * stride + at - origin; }
 };
 
+// From sums of products to outputs: `count` outputs of row n from `at`.
+inline void finish(const Place& to, const Matrix& m, int64_t at, int64_t count, const Quantised& x,
+                   int64_t n, std::int32_t excess, const std::int32_t* sums) {
+  float* y = to.of(n, at);
+  const float *scales = m.scale + at, *bias = m.bias + at, scale = x.scale[n];
+#pragma omp simd
+  for (int64_t j = 0; j < count; j++) {
+    y[j] = static_cast<float>(sums[j] - excess) * (scales[j] * scale) + bias[j];
+  }
+}
+
 // Products of `R` rows with one group of outputs. The more rows, the less often the loop asks for
 // weights, and the processor's own guesses fall behind: `far` ones are asked for early.
 template <int R>
-inline void tile(const Place& to, const Matrix& m, int64_t g, const Quantised& x,
-                 int64_t first, bool far) {
-  __m512i sums[R][4];
-  for (int r = 0; r < R; r++)
-    for (int j = 0; j < 4; j++) sums[r][j] = _mm512_setzero_si512();
-  const std::uint8_t* w = m.group(g);
+inline void tile(const Place& to, const Matrix& m, int64_t g, const Quantised& x, int64_t first,
+                 bool far) {
+  constexpr int64_t kPart = kSide * Lanes::kCount;
   const std::int8_t* rows = x.values.data() + first * x.stride;
-  for (int64_t k = 0; k < m.quads; k++, w += kGroup * 4) {
-    __m512i weights[4];
-    for (int j = 0; j < 4; j++) weights[j] = _mm512_loadu_si512(w + 64 * j);
-    if (R > 1 && far) {
-      for (int j = 0; j < 4; j++) _mm_prefetch(w + 64 * j + kAhead, _MM_HINT_T1);
+  for (int64_t part = 0; part < kGroup; part += kPart) {
+    Lanes lanes[R][kSide];
+    const std::uint8_t* w = m.group(g) + 4 * part;
+    for (int64_t k = 0; k < m.quads; k++, w += kGroup * 4) {
+      Lanes::Weights weights[kSide];
+      for (int j = 0; j < kSide; j++) weights[j] = Lanes::load(w + 4 * j * Lanes::kCount);
+      if (R > 1 && far) {
+        for (int64_t j = 0; j < 4 * kPart; j += 64) __builtin_prefetch(w + j + kAhead, 0, 2);
+      }
+      for (int r = 0; r < R; r++) {
+        std::int32_t quad;
+        std::memcpy(&quad, rows + r * x.stride + 4 * k, 4);
+        const Lanes::Input input = Lanes::spread(quad);
+        for (int j = 0; j < kSide; j++) lanes[r][j].add(weights[j], input);
+      }
     }
+    const int64_t at = g * kGroup + part, count = std::min(kPart, m.out - at);
     for (int r = 0; r < R; r++) {
-      std::int32_t quad;
-      std::memcpy(&quad, rows + r * x.stride + 4 * k, 4);
-      const __m512i input = _mm512_set1_epi32(quad);
-      for (int j = 0; j < 4; j++) sums[r][j] = _mm512_dpbusd_epi32(sums[r][j], weights[j], input);
-    }
-  }
-  const int64_t left = std::min(kGroup, m.out - g * kGroup);
-  for (int r = 0; r < R; r++) {
-    const __m512i excess = _mm512_set1_epi32(x.excess[first + r]);
-    const __m512 scale = _mm512_set1_ps(x.scale[first + r]);
-    for (int j = 0; 16 * j < left; j++) {
-      const int64_t at = g * kGroup + 16 * j;
-      const __m512 sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums[r][j], excess));
-      const __m512 both = _mm512_mul_ps(_mm512_loadu_ps(m.scale + at), scale);
-      const __m512 value = _mm512_fmadd_ps(sum, both, _mm512_loadu_ps(m.bias + at));
-      const int64_t count = std::min<int64_t>(16, left - 16 * j);
-      _mm512_mask_storeu_ps(to.of(first + r, at), (1u << count) - 1, value);
+      alignas(64) std::int32_t sums[kPart];
+      for (int j = 0; j < kSide; j++) lanes[r][j].store(sums + j * Lanes::kCount);
+      finish(to, m, at, count, x, first + r, x.excess[first + r], sums);
     }
   }
 }
 
-#if defined(__AMX_INT8__) && defined(__linux__)
+#if defined(SEQ2SEQ_MATRIX_UNIT)
 
 // The processor's matrix unit (AMX), whose registers the system hands out on request.
 inline bool has_matrix_unit() {
@@ -179,18 +183,12 @@ inline void shape_blocks() {
   _tile_loadconfig(&shape);
 }
 
-// Sums of products of a block as outputs: rows `n` to `n + 16` of `rows`, 16 outputs from `at`.
+// Sums of a block as outputs: rows `n` to `n + 16` of `rows`, 16 outputs from `at`.
 inline void finish_block(const Place& to, const Matrix& m, int64_t at, const Quantised& x,
                          int64_t n, int64_t rows, const std::int32_t* sums) {
   const int64_t count = std::min(kBlock, m.out - at);
-  if (count <= 0) return;
-  const __m512 scale = _mm512_loadu_ps(m.scale + at), bias = _mm512_loadu_ps(m.bias + at);
   for (int64_t r = n; r < std::min(n + kBlock, rows); r++) {
-    const __m512i sum = _mm512_sub_epi32(_mm512_load_si512(sums + (r - n) * kBlock),
-                                         _mm512_set1_epi32(x.excess[r]));
-    const __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(x.scale[r]));
-    const __m512 value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), both, bias);
-    _mm512_mask_storeu_ps(to.of(r, at), (1u << count) - 1, value);
+    finish(to, m, at, count, x, r, x.excess[r], sums + (r - n) * kBlock);
   }
 }
 
@@ -245,7 +243,7 @@ inline bool in_blocks(const Matrix& m, int64_t rows) {
 // Outputs `begin` to `end`, in groups, of all rows.
 inline void groups(const Place& to, const Matrix& m, const Quantised& x, int64_t rows,
                    int64_t begin, int64_t end) {
-#if defined(__AMX_INT8__) && defined(__linux__)
+#if defined(SEQ2SEQ_MATRIX_UNIT)
   if (in_blocks(m, rows)) {
     groups_in_blocks(to, m, x, rows, begin, end);
     return;
@@ -254,13 +252,10 @@ inline void groups(const Place& to, const Matrix& m, const Quantised& x, int64_t
   const bool far = m.bytes() >= kLarge;
   for (int64_t g = begin; g < end; g++) {
     int64_t n = 0;
-    for (; n + kTile <= rows; n += kTile) tile<kTile>(to, m, g, x, n, far && n == 0);
-    switch (rows - n) {
-      case 3: tile<3>(to, m, g, x, n, far && n == 0); break;
-      case 2: tile<2>(to, m, g, x, n, far && n == 0); break;
-      case 1: tile<1>(to, m, g, x, n, far && n == 0); break;
-      default: break;
+    for (; n + Lanes::kRows <= rows; n += Lanes::kRows) {
+      tile<Lanes::kRows>(to, m, g, x, n, far && n == 0);
     }
+    for (; n < rows; n++) tile<1>(to, m, g, x, n, far && n == 0);
   }
 }
 

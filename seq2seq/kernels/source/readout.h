@@ -9,21 +9,6 @@
 
 namespace seq2seq {
 
-// exp(x) of 16 numbers, see `exponential`; for x <= 0.
-inline __m512 exponential(__m512 x) {
-  const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 8);
-  __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
-  r = _mm512_fmadd_ps(n, _mm512_set1_ps(2.12194440e-4f), r);
-  __m512 p = _mm512_set1_ps(1.9875691500e-4f);
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1f));
-  p = _mm512_fmadd_ps(_mm512_mul_ps(p, r), r, _mm512_add_ps(r, _mm512_set1_ps(1.0f)));
-  return _mm512_scalef_ps(p, n);
-}
-
 // Reads a row of logits block by block: the `count` largest in falling order, the first of equals
 // first, and the sums of a softmax relative to the largest so far. A NaN anywhere spoils the row.
 class RowReader {
@@ -33,13 +18,21 @@ class RowReader {
 
   // Logits `first` to `first + size`, at most a group.
   void read(const float* x, int64_t first, int64_t size) {
-    __m512 parts[4], top = _mm512_set1_ps(kNever);
-    for (int j = 0; j < 4; j++) {
-      const int64_t left = std::clamp<int64_t>(size - 16 * j, 0, 16);
-      parts[j] = _mm512_mask_loadu_ps(_mm512_set1_ps(kNever), (1u << left) - 1, x + 16 * j);
-      top = _mm512_max_ps(top, parts[j]);
+    alignas(64) float rest[kGroup], top[kLanes], sum[kLanes], mean[kLanes];
+    const float* block = x;
+    if (size < kGroup) {
+      std::copy(x, x + size, rest);
+      std::fill(rest + size, rest + kGroup, kNever);
+      block = rest;
     }
-    const float highest = _mm512_reduce_max_ps(top);
+    std::copy(block, block + kLanes, top);
+    for (int64_t j = kLanes; j < kGroup; j += kLanes) {
+#pragma omp simd
+      for (int64_t i = 0; i < kLanes; i++) top[i] = block[j + i] > top[i] ? block[j + i] : top[i];
+    }
+    float highest = top[0];
+#pragma omp simd reduction(max : highest)
+    for (int64_t i = 0; i < kLanes; i++) highest = top[i] > highest ? top[i] : highest;
     if (held_ < count_ || highest > bar_) {
       for (int64_t i = 0; i < size; i++) {
         if (held_ < count_ || x[i] > bar_) insert(x[i], first + i);
@@ -47,16 +40,21 @@ class RowReader {
     }
     raise(highest);
     // Relative to 0 while there are none but impossible ones; below e^-87 nothing counts.
-    const __m512 largest = _mm512_set1_ps(largest_ > kNever ? largest_ : 0.0f);
-    const __m512 least = _mm512_set1_ps(-87.0f);
-    __m512 sum = _mm512_setzero_ps(), mean = _mm512_setzero_ps();
-    for (int j = 0; j < 4; j++) {  // of two numbers of which one is NaN, max gives the second
-      const __m512 below = _mm512_max_ps(least, _mm512_sub_ps(parts[j], largest));
-      const __m512 share = exponential(below);
-      sum = _mm512_add_ps(sum, share);
-      mean = _mm512_fmadd_ps(share, below, mean);
+    const float largest = largest_ > kNever ? largest_ : 0.0f;
+    std::copy(sum_, sum_ + kLanes, sum);  // of its own, so that they can stay in registers
+    std::copy(mean_, mean_ + kLanes, mean);
+    for (int64_t j = 0; j < kGroup; j += kLanes) {
+#pragma omp simd
+      for (int64_t i = 0; i < kLanes; i++) {
+        float below = block[j + i] - largest;
+        below = below < -87.0f ? -87.0f : below;  // NaN stays NaN
+        const float share = exponential(below);
+        sum[i] += share;
+        mean[i] += share * below;
+      }
     }
-    sum_ = _mm512_add_ps(sum_, sum), mean_ = _mm512_add_ps(mean_, mean);
+    std::copy(sum, sum + kLanes, sum_);
+    std::copy(mean, mean + kLanes, mean_);
   }
 
   // What another reader found in logits that come after these.
@@ -67,20 +65,24 @@ class RowReader {
     }
     raise(other.largest_);
     const float below = other.largest_ > kNever ? other.largest_ - largest_ : 0.0f;
-    const __m512 factor = _mm512_set1_ps(exponential(below));
-    const __m512 moved = _mm512_fmadd_ps(_mm512_set1_ps(below), other.sum_, other.mean_);
-    sum_ = _mm512_fmadd_ps(factor, other.sum_, sum_);
-    mean_ = _mm512_fmadd_ps(factor, moved, mean_);
+    const float factor = exponential(below);
+    for (int64_t i = 0; i < kLanes; i++) {
+      sum_[i] += factor * other.sum_[i];
+      mean_[i] += factor * (other.mean_[i] + below * other.sum_[i]);
+    }
   }
 
   // Logits become log-probabilities; the entropy in nats.
   float finish() {
-    const float sum = _mm512_reduce_add_ps(sum_), total = std::log(sum);
+    float sum = 0, mean = 0;
+    for (int64_t i = 0; i < kLanes; i++) sum += sum_[i], mean += mean_[i];
+    const float total = std::log(sum);
     for (int64_t k = 0; k < count_; k++) values_[k] = values_[k] - largest_ - total;
-    return total - _mm512_reduce_add_ps(mean_) / sum;
+    return total - mean / sum;
   }
 
  private:
+  static constexpr int64_t kLanes = 16;
   static constexpr float kNever = -std::numeric_limits<float>::infinity();
 
   void insert(float value, int64_t token) {
@@ -94,14 +96,11 @@ class RowReader {
 
   void raise(float top) {
     if (!(top > largest_)) return;
-    if (largest_ > kNever) {
-      const float below = largest_ - top;
-      const __m512 factor = _mm512_set1_ps(exponential(below));
-      mean_ = _mm512_mul_ps(factor, _mm512_fmadd_ps(_mm512_set1_ps(below), sum_, mean_));
-      sum_ = _mm512_mul_ps(factor, sum_);
-    } else {
-      sum_ = _mm512_mul_ps(sum_, _mm512_setzero_ps());  // NaN stays
-      mean_ = _mm512_setzero_ps();
+    const bool first = !(largest_ > kNever);
+    const float below = first ? 0.0f : largest_ - top, factor = first ? 0.0f : exponential(below);
+    for (int64_t i = 0; i < kLanes; i++) {  // times 0, a NaN stays one
+      mean_[i] = factor * (mean_[i] + below * sum_[i]);
+      sum_[i] = factor * sum_[i];
     }
     largest_ = top;
   }
@@ -110,7 +109,7 @@ class RowReader {
   int64_t* tokens_;
   int64_t count_, held_ = 0;
   float largest_ = kNever, bar_ = kNever;
-  __m512 sum_ = _mm512_setzero_ps(), mean_ = _mm512_setzero_ps();
+  float sum_[kLanes] = {}, mean_[kLanes] = {};
 };
 
 // What the largest of some rows are written to.
