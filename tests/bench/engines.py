@@ -41,28 +41,9 @@ _GROUPS = ("equal", "single", "length", "batch", "start", "growth", "step", "use
 
 def main() -> int:
     """Measure, print and write down."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", default=",".join(_GROUPS), help="which, of %(default)s")
-    parser.add_argument("--sizes", default="opus,small,gru", help=f"of {','.join(SIZES)}")
-    parser.add_argument("--checkpoint", help="a model of ours: its texts, and users at once")
-    parser.add_argument("--threads", help="numbers to try (default: 1 and one per core)")
-    parser.add_argument("--seconds", type=float, default=25, help="of a row, about")
-    parser.add_argument("--rounds", type=int, default=12, help="of a row at most")
-    parser.add_argument("--quick", action="store_true", help="three rounds of everything")
-    parser.add_argument("--models", type=Path, default=ROOT / "build" / "bench")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for speed.json and speed.html")
-    options = parser.parse_args()
-    wanted, sizes = options.rows.split(","), options.sizes.split(",")
-    for name, known in ((wanted, _GROUPS), (sizes, tuple(SIZES))):
-        if unknown := set(name) - set(known):
-            parser.error(f"{', '.join(sorted(unknown))}: not one of {', '.join(known)}")
-    threads = sorted(
-        set(map(int, options.threads.split(",")))
-        if options.threads
-        else {1, len(os.sched_getaffinity(0))}
-    )
+    options = _options()
+    wanted, sizes, threads = options.rows, options.sizes, options.threads
     rounds = 3 if options.quick else options.rounds
-
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)  # if not, say so now
     report: dict[str, Any] = {"machine": describe(), "rows": []}
@@ -96,6 +77,27 @@ def main() -> int:
     if options.out:
         write(report, options.out)
     return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", default=",".join(_GROUPS), help="which, of %(default)s")
+    parser.add_argument("--sizes", default="opus,small,gru", help=f"of {','.join(SIZES)}")
+    parser.add_argument("--checkpoint", help="a model of ours: its texts, and users at once")
+    parser.add_argument("--threads", help="numbers to try (default: 1 and one per core)")
+    parser.add_argument("--seconds", type=float, default=25, help="of a row, about")
+    parser.add_argument("--rounds", type=int, default=12, help="of a row at most")
+    parser.add_argument("--quick", action="store_true", help="three rounds of everything")
+    parser.add_argument("--models", type=Path, default=ROOT / "build" / "bench")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for speed.json and speed.html")
+    options = parser.parse_args()
+    options.rows, options.sizes = options.rows.split(","), options.sizes.split(",")
+    for names, known in ((options.rows, _GROUPS), (options.sizes, tuple(SIZES))):
+        if unknown := set(names) - set(known):
+            parser.error(f"{', '.join(sorted(unknown))}: not one of {', '.join(known)}")
+    counts = options.threads or f"1,{len(os.sched_getaffinity(0))}"
+    options.threads = sorted(set(map(int, counts.split(","))))
+    return options
 
 
 def users(checkpoint: Path) -> Any:
