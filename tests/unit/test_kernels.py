@@ -180,11 +180,21 @@ def test_every_model_does_what_its_modules_do(config: ModelConfig) -> None:
 
 
 @needs_operators
-@pytest.mark.parametrize("config", [*itertools.islice(transformers(), 2), *recurrents()])
-@pytest.mark.parametrize("threads", [1, 3])
-def test_choosing_is_reading_the_logits(config: ModelConfig, threads: int) -> None:
+@pytest.mark.parametrize(
+    ("config", "vocabulary", "threads"),
+    [
+        *((config, 3001, 1) for config in (*itertools.islice(transformers(), 2), *recurrents())),
+        # So large that threads share the work.
+        (next(transformers()), 800_001, 3),
+        (next(recurrents()), 900_001, 3),
+    ],
+)
+def test_choosing_is_reading_the_logits(config: ModelConfig, vocabulary: int, threads: int) -> None:
     config = dataclasses.replace(
-        config, source_vocabulary=30_000, target_vocabulary=30_000, share_embeddings=True
+        config,
+        source_vocabulary=vocabulary,
+        target_vocabulary=vocabulary,
+        share_embeddings=True,
     )
     torch.manual_seed(1)
     session = InferenceModel(build_model(config).eval(), precision="int8").session()

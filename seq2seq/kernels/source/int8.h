@@ -5,6 +5,7 @@
 // exact in 32 bits.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -33,6 +34,7 @@ constexpr int64_t kBlock = 16;        // rows and outputs of a block in the proc
 constexpr int64_t kBlockInputs = 64;  // inputs of such a block
 constexpr int64_t kManyRows = 8;      // rows from which the matrix unit is used
 constexpr int64_t kShared = 1 << 19;  // bytes of weights from which threads share a product
+constexpr int64_t kLargeModel = 1 << 24;  // bytes of the weights of a step from which it shares
 constexpr int64_t kLarge = 1 << 20;   // bytes of weights that come from beyond the near caches
 constexpr int64_t kAhead = 2048;      // bytes that are asked for before they are needed
 
@@ -259,9 +261,41 @@ inline void groups(const Place& to, const Matrix& m, const Quantised& x, int64_t
   }
 }
 
+// While it lives, the calling thread shares its products with PyTorch's other threads: if the model is
+// so large that this pays, and if nobody else is at work, who would be in each other's way.
+class Sharing {
+ public:
+  explicit Sharing(const std::vector<Tensor>& weights) {
+    int64_t bytes = 0;
+    for (const Tensor& tensor : weights) bytes += tensor.numel() * tensor.element_size();
+    allowed() = at_work()++ == 0 && bytes >= kLargeModel;
+  }
+  ~Sharing() {
+    at_work()--;
+    allowed() = false;
+  }
+  Sharing(const Sharing&) = delete;
+  Sharing& operator=(const Sharing&) = delete;
+
+  // Threads for a product with this matrix.
+  static int64_t threads(const Matrix& m) {
+    return allowed() && m.bytes() >= kShared ? torch::stable::get_num_threads() : 1;
+  }
+
+ private:
+  static bool& allowed() {
+    static thread_local bool value = false;
+    return value;
+  }
+  static std::atomic<int>& at_work() {
+    static std::atomic<int> count{0};
+    return count;
+  }
+};
+
 // y (rows, out) = x (rows, in) times the matrix, plus bias.
 inline void multiply(float* y, const Matrix& m, const Quantised& x, int64_t rows) {
-  if (m.bytes() < kShared || torch::stable::get_num_threads() < 2) {
+  if (Sharing::threads(m) < 2) {
     groups({y, m.out}, m, x, rows, 0, m.groups);
     return;
   }

@@ -172,6 +172,7 @@ Tensor encode_transformer(const Tensor& pieces, const Tensor& starts, std::vecto
   const seq2seq::TransformerPlan read(plan, Matrix(weights[0]).in);
   const std::vector<int64_t> bounds(integers(starts), integers(starts) + starts.size(0));
   Tensor states = torch::stable::new_empty(pieces, {bounds.back(), read.width}, ScalarType::Float);
+  const seq2seq::Sharing sharing(weights);
   seq2seq::encode_transformer(writable(states), integers(pieces), bounds, read, weights);
   return states;
 }
@@ -192,6 +193,7 @@ Step step_transformer(const Tensor& tokens, const Tensor& cache, int64_t used,
                                       integers(sentence),
                                       integers(starts),
                                       source};
+  const seq2seq::Sharing sharing(weights);
   seq2seq::step_transformer(results.output(), writable(attention), integers(tokens), rows, past,
                             read, memory, weights);
   return {results.values, results.tokens, results.entropy, attention};
@@ -224,6 +226,7 @@ Step step_recurrent(const Tensor& tokens, const Tensor& hidden, const std::optio
                                     values ? floats(*values) : nullptr,
                                     keys ? keys->size(2) : 0,
                                     values ? values->size(2) : 0};
+  const seq2seq::Sharing sharing(weights);
   seq2seq::step_recurrent(results.output(), writable(attention), integers(tokens), rows, past,
                           read, weights);
   return {results.values, results.tokens, results.entropy, attention};

@@ -144,7 +144,7 @@ inline void multiply_and_read(const Largest& to, const Matrix& m, const float* x
       for (int64_t n = 0; n < rows; n++) readers[n].read(&group[n * kGroup], g * kGroup, size);
     }
   };
-  const int64_t threads = m.bytes() < kShared ? 1 : torch::stable::get_num_threads();
+  const int64_t threads = Sharing::threads(m);
   const int64_t share = (m.groups + threads - 1) / threads;
   std::vector<float> values(threads * rows * to.count);
   std::vector<int64_t> tokens(threads * rows * to.count);
