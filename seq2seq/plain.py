@@ -1,4 +1,4 @@
-"""Dataclasses of numbers, texts and arrays to plain JSON types and back, with checks."""
+"""Dataclasses and named tuples of numbers, texts and arrays to plain JSON types and back."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ def to_plain(value: Any) -> Any:
         return {"shape": list(value.shape), "data": [float(x) for x in value.ravel()]}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: to_plain(item) for name, item in zip(value._fields, value, strict=True)}
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
     if isinstance(value, dict):
@@ -61,27 +63,35 @@ def from_plain(hint: Any, value: Any, *, where: str) -> Any:
         return _array(where, value)
     if isinstance(hint, type) and issubclass(hint, Settings):
         return hint.from_dict(value)
-    if dataclasses.is_dataclass(hint):
-        return _dataclass(hint, value, where=where)
+    if dataclasses.is_dataclass(hint) or hasattr(hint, "_fields"):
+        return _record(hint, value, where=where)
     if hint is float:
         return _finite(where, value)
     _expect(where, value, hint)
     return value
 
 
-def _dataclass(hint: Any, value: Any, *, where: str) -> Any:
+def _record(hint: Any, value: Any, *, where: str) -> Any:
     _expect(where, value, dict)
-    fields = {f.name: f for f in dataclasses.fields(hint)}
+    fields = _fields(hint)
     if unknown := sorted(map(str, set(value) - set(fields))):
         raise ValueError(f"{where}: unknown key {unknown[0]!r:.40}")
-    for name, field in fields.items():
-        needed = field.default is field.default_factory is dataclasses.MISSING
+    for name, needed in fields.items():
         if needed and name not in value:
             raise ValueError(f"{where}: key {name!r} is missing")
     hints = _hints(hint)
     return hint(
         **{k: from_plain(hints[k], item, where=f"{where}.{k}") for k, item in value.items()}
     )
+
+
+@cache
+def _fields(kind: Any) -> dict[str, bool]:
+    """Names, and whether they have to be given."""
+    if not dataclasses.is_dataclass(kind):
+        return {name: name not in kind._field_defaults for name in kind._fields}
+    missing = dataclasses.MISSING
+    return {f.name: f.default is f.default_factory is missing for f in dataclasses.fields(kind)}
 
 
 @cache

@@ -115,10 +115,14 @@ class AttentionLog:
         ends = np.cumsum([len(path) for path in paths])
         return np.split(by_path, ends[:-1])
 
-    def to_host(self) -> list[np.ndarray]:
-        """All rows of all steps as float32, with one transfer."""
+    def means(self) -> list[np.ndarray]:
+        """The mean over all dimensions but the first and the last, as float32 (rows, S) per step.
+
+        With one transfer for all steps.
+        """
         if not self._steps:
             return []
-        everything = torch.cat(self._steps).float().cpu().numpy()
+        middle = tuple(range(1, self._steps[0].dim() - 1))
+        everything = torch.cat(self._steps).mean(dim=middle, dtype=torch.float32).cpu().numpy()
         ends = np.cumsum([len(step) for step in self._steps])
         return np.split(everything, ends[:-1])

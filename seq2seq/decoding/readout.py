@@ -175,18 +175,14 @@ def _propose(best: Largest, demand: Demand) -> tuple[Tensor, ...]:
     return found
 
 
-def _by_sentence(
-    counts: list[int],
-    slots: list[list[int]],
-    tokens: list[list[int]],
-    scores: list[list[float]],
-    ranks: list[list[int]],
-) -> list[list[Proposal]]:
+def _by_sentence(found: list[list[list[int]]], scores: list[list[float]]) -> list[list[Proposal]]:
     return [
-        list(map(Proposal, slot[:count], slot, token, score, rank))
-        for count, slot, token, score, rank in zip(
-            counts, slots, tokens, scores, ranks, strict=True
-        )
+        [
+            Proposal(slot, slot, token, value, rank)
+            for (slot, token, rank), value in zip(triples, values, strict=True)
+            if slot >= 0
+        ]
+        for triples, values in zip(found, scores, strict=True)
     ]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -85,12 +85,12 @@ class Recorder:
             barred: pieces that may not follow.
             verdicts: of the proposals of this step, whichever hypothesis they belong to.
         """
-        by_slot: defaultdict[int, defaultdict[int, list[Verdict]]]
-        by_slot = defaultdict(lambda: defaultdict(list))
+        judged: dict[int, dict[int, list[Verdict]]] = {}
         for verdict in verdicts:
-            by_slot[verdict.proposal.slot][verdict.proposal.token].append(verdict)
-            if verdict.node is not None:
-                verdict.node.number = self._nodes
+            proposal, child, _ = verdict
+            judged.setdefault(proposal.slot, {}).setdefault(proposal.token, []).append(verdict)
+            if child is not None:
+                child.number = self._nodes
                 self._nodes += 1
         position = live[0].length
         forced = position < len(self._prefix)
@@ -106,7 +106,7 @@ class Recorder:
                 barred={} if forced else barred[slot],
                 at_limit=position >= self._limit and not forced,
             )
-            candidates = self._candidates(step, scores[slot], by_slot[slot])
+            candidates = self._candidates(step, scores[slot], judged.get(slot, {}))
             drafts.append(_Draft(node, entropies[slot], scores[slot].row, candidates))
         self._steps.append(drafts)
 
@@ -145,17 +145,29 @@ class Recorder:
     ) -> tuple[Candidate, ...]:
         """The most probable pieces and every survivor, best first."""
         found: list[Candidate] = []
-        shown = zip(
-            scores.log_probabilities[: self._shown], scores.tokens[: self._shown], strict=True
-        )
-        for rank, (value, token) in enumerate(shown, start=1):
+        base, divisor, penalty = step.parent.cumulative, step.divisor, step.penalty
+        special = step.at_limit or not step.barred.keys().isdisjoint(scores.tokens)
+        reason = step.default
+        pairs = zip(scores.log_probabilities, scores.tokens, strict=True)
+        for rank, (value, token) in enumerate(islice(pairs, self._shown), start=1):
             if value == -math.inf:
                 break
-            judged = verdicts.pop(token, None)
-            if judged is None:
-                found.append(_candidate(step, token, value, rank, None, _reason(step, token)))
+            if token in verdicts:
+                found += [
+                    _candidate(step, token, v.proposal.log_probability, rank, v.node, v.reason)
+                    for v in verdicts.pop(token)
+                ]
                 continue
-            found += [_candidate(step, token, value, rank, v.node, v.reason) for v in judged]
+            if special:
+                reason = _reason(step, token)
+            total = base + value
+            shown = total / divisor + penalty
+            found.append(
+                Candidate(
+                    token, math.exp(min(value, 0.0)), rank, value, total, shown, "pruned", reason,
+                    None,
+                )
+            )  # fmt: skip
         others = [v for judged in verdicts.values() for v in judged if v.node is not None]
         if others:
             found += [_candidate(step, *v.proposal[2:], v.node, v.reason) for v in others]
@@ -181,6 +193,7 @@ class Recorder:
 def _candidate(
     step: _Step, token: int, value: float, rank: int, node: Node | None, reason: str
 ) -> Candidate:
+    """One that was proposed."""
     cumulative = step.parent.cumulative + value
     fate: Fate = "pruned"
     if node is not None:

@@ -160,8 +160,9 @@ class _Search:
         self._recorders = [
             Recorder(beam, config=config, eos=self._eos) for beam in self._beams if trace
         ]
-        self._maps = AttentionLog() if attention and model.attention_layout else None
-        self._means = AttentionLog() if trace and model.attention_layout else None
+        self._attention_wanted = attention
+        looks = model.attention_layout is not None
+        self._seen = AttentionLog() if looks and (attention or trace) else None
         self._coverage: Tensor | None = None
         self._penalty = CoveragePenalty(config.coverage_penalty)
         # Each of ``beam`` hypotheses can end in one way only, so twice as many proposals always
@@ -266,16 +267,11 @@ class _Search:
         """Keep a step's attention (rows, layers, heads, S); return the coverage penalty (rows,)."""
         if attention is None:
             return None
-        if self._maps is not None:
-            self._maps.add(attention)
-        if self._means is None and self._coverage is None:
-            return None
-        mean = attention.mean(dim=(1, 2), dtype=torch.float32)
-        if self._means is not None:
-            self._means.add(mean)
+        if self._seen is not None:
+            self._seen.add(attention)
         if self._coverage is None:
             return None
-        self._coverage = self._coverage + mean
+        self._coverage = self._coverage + attention.mean(dim=(1, 2), dtype=torch.float32)
         return self._penalty(self._coverage)
 
     # --- What comes out -----------------------------------------------------------------------
@@ -292,7 +288,7 @@ class _Search:
                 ]
             )
         )
-        means = self._means.to_host() if self._means is not None else []
+        means = self._seen.means() if self._recorders and self._seen is not None else []
         results = []
         for number, (beam, best) in enumerate(zip(self._beams, chosen, strict=True)):
             trace = self._recorders[number].finish(beam, means) if self._recorders else None
@@ -311,9 +307,9 @@ class _Search:
 
     def _attention(self, nodes: Sequence[tuple[Beam, Node]]) -> list[np.ndarray | None]:
         """Attention (length, layers, heads, source length) of each hypothesis."""
-        if self._maps is None:
+        if self._seen is None or not self._attention_wanted:
             return [None] * len(nodes)
-        maps = self._maps.gather([[n.row for n in node.chain()] for _, node in nodes])
+        maps = self._seen.gather([[n.row for n in node.chain()] for _, node in nodes])
         return [
             weights[..., : beam.request.source_length]
             for (beam, _), weights in zip(nodes, maps, strict=True)

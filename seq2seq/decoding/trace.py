@@ -8,16 +8,17 @@ Step scores add up: a candidate's ``cumulative`` is its parent's cumulative plus
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 __all__ = ["Candidate", "Expansion", "Fate", "FinishedHypothesis", "Trace", "TraceStep"]
 
 Fate = Literal["kept", "pruned", "finished"]
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One continuation of a live hypothesis that the search weighed.
+
+    A tuple, because a search makes thousands of them.
 
     Attributes:
         token: id of the piece.

@@ -300,4 +300,6 @@ def test_attention_along_paths(paths: list[list[int]]) -> None:
         assert found.shape == (len(path), 2, 3, 6)
         assert found.dtype == np.float32
         assert np.array_equal(found, np.array(expected).reshape(found.shape))
-    assert [len(step) for step in log.to_host()] == [4] * 5
+    for step, mean in zip(steps, log.means(), strict=True):
+        assert mean == pytest.approx(step.mean(dim=(1, 2)).numpy())
+    assert AttentionLog().means() == []

@@ -155,9 +155,7 @@ def test_greedy_search_is_followed_until_it_is_lost() -> None:
     assert [step.chosen.token for step in greedy_path(trace)] == [10, 2]
     shorter = dataclasses.replace(trace, steps=trace.steps[:1])
     assert [step.chosen.token for step in greedy_path(shorter)] == [10]
-    pruned = dataclasses.replace(
-        trace.steps[0].expansions[0].candidates[0], fate="pruned", node=None
-    )
+    pruned = trace.steps[0].expansions[0].candidates[0]._replace(fate="pruned", node=None)
     first = dataclasses.replace(
         trace.steps[0].expansions[0],
         candidates=(pruned, *trace.steps[0].expansions[0].candidates[1:]),

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include <torch/csrc/inductor/aoti_torch/c/shim.h>
 #include <torch/csrc/stable/library.h>
 
 #include "int8.h"
@@ -22,7 +23,6 @@ namespace {
 using seq2seq::Matrix;
 using std::int32_t;
 using std::int64_t;
-using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
 
 const float* floats(const Tensor& tensor) {
@@ -35,10 +35,38 @@ const int64_t* integers(const Tensor& tensor) {
   return static_cast<const int64_t*>(tensor.const_data_ptr());
 }
 
+// A tensor with nothing in it yet, by the shortest way.
+template <size_t N>
+Tensor fresh(const int64_t (&sizes)[N], int32_t dtype) {
+  int64_t strides[N];
+  for (int64_t n = N - 1, stride = 1; n >= 0; n--) strides[n] = stride, stride *= sizes[n];
+  AtenTensorHandle handle = nullptr;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(
+      N, sizes, strides, dtype, aoti_torch_device_type_cpu(), -1, &handle));
+  return Tensor(handle);
+}
+
+template <size_t N>
+Tensor fresh_floats(const int64_t (&sizes)[N]) {
+  return fresh(sizes, aoti_torch_dtype_float32());
+}
+
+template <size_t N>
+Tensor fresh_integers(const int64_t (&sizes)[N]) {
+  return fresh(sizes, aoti_torch_dtype_int64());
+}
+
+template <size_t N>
+Tensor zeros(const int64_t (&sizes)[N]) {
+  Tensor tensor = fresh_floats(sizes);
+  std::fill(writable(tensor), writable(tensor) + tensor.numel(), 0.0f);
+  return tensor;
+}
+
 Tensor pack(const Tensor& values, const Tensor& scale, const std::optional<Tensor>& bias) {
   const int64_t out = values.size(0), in = values.size(1);
-  Tensor packed =
-      torch::stable::new_zeros(values, {Matrix::memory(out, in)}, ScalarType::Byte);
+  Tensor packed = fresh({Matrix::memory(out, in)}, aoti_torch_dtype_uint8());
+  std::memset(packed.mutable_data_ptr(), 0, packed.numel());
   auto* header = static_cast<int32_t*>(packed.mutable_data_ptr());
   header[0] = static_cast<int32_t>(out), header[1] = static_cast<int32_t>(in);
   const Matrix matrix(header);
@@ -63,7 +91,7 @@ Tensor pack(const Tensor& values, const Tensor& scale, const std::optional<Tenso
 Tensor linear(const Tensor& x, const Tensor& packed) {
   const Matrix matrix(packed);
   const int64_t rows = x.size(0);
-  Tensor y = torch::stable::new_empty(x, {rows, matrix.out});
+  Tensor y = fresh_floats({rows, matrix.out});
   seq2seq::multiply(writable(y), matrix, floats(x), rows);
   return y;
 }
@@ -71,7 +99,7 @@ Tensor linear(const Tensor& x, const Tensor& packed) {
 Tensor lookup(const Tensor& ids, const Tensor& packed) {
   const Matrix matrix(packed);
   const int64_t rows = ids.size(0);
-  Tensor x = torch::stable::new_empty(ids, {rows, matrix.in}, ScalarType::Float);
+  Tensor x = fresh_floats({rows, matrix.in});
   for (int64_t n = 0; n < rows; n++) matrix.row(writable(x) + n * matrix.in, integers(ids)[n]);
   return x;
 }
@@ -83,10 +111,10 @@ using Step = std::tuple<Tensor, Tensor, Tensor, Tensor>;
 struct Results {
   Tensor values, tokens, entropy;
 
-  Results(const Tensor& like, int64_t rows, int64_t size, int64_t count)
-      : values(torch::stable::new_empty(like, {rows, count ? count : size}, ScalarType::Float)),
-        tokens(torch::stable::new_empty(like, {rows, count}, ScalarType::Long)),
-        entropy(torch::stable::new_empty(like, {count ? rows : 0}, ScalarType::Float)),
+  Results(int64_t rows, int64_t size, int64_t count)
+      : values(fresh_floats({rows, count ? count : size})),
+        tokens(fresh_integers({rows, count})),
+        entropy(fresh_floats({count ? rows : 0})),
         count_(count) {}
 
   seq2seq::Largest largest() const {
@@ -104,28 +132,22 @@ struct Results {
 
 std::tuple<Tensor, Tensor, Tensor> largest(const Tensor& logits, int64_t count) {
   const int64_t rows = logits.size(0), size = logits.size(1);
-  const Results results(logits, rows, size, count);
+  const Results results(rows, size, count);
   seq2seq::read_rows(results.largest(), floats(logits), rows, size);
   return {results.values, results.tokens, results.entropy};
 }
 
 // For every sentence (rows bounds[s] to bounds[s + 1]) the `count` continuations with the highest sum
-// of base and log-probability, the first of equals first: how many there are, and each one's slot,
-// token, log-probability and rank. `values` fall along each row. `ends` tells where the barred tokens
-// of each row end; empty if they are the same for all.
-std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> propose(
-    const Tensor& values, const Tensor& tokens, const Tensor& bases, std::vector<int64_t> bounds,
-    std::vector<int64_t> barred, std::vector<int64_t> ends, int64_t count) {
+// of base and log-probability, the first of equals first: (sentences, count, 3) slots, tokens and
+// ranks, of which a slot of -1 is none, and (sentences, count) log-probabilities. `values` fall along
+// each row. `ends` tells where the barred tokens of each row end; empty if they are the same for all.
+std::tuple<Tensor, Tensor> propose(const Tensor& values, const Tensor& tokens, const Tensor& bases,
+                                   std::vector<int64_t> bounds, std::vector<int64_t> barred,
+                                   std::vector<int64_t> ends, int64_t count) {
   const int64_t sentences = static_cast<int64_t>(bounds.size()) - 1, width = values.size(1);
-  const auto numbers = [&](int64_t size) {
-    return torch::stable::new_zeros(tokens, {sentences, size});
-  };
-  Tensor found = torch::stable::new_zeros(tokens, {sentences}), slots = numbers(count);
-  Tensor pieces = numbers(count), ranks = numbers(count);
-  Tensor scores = torch::stable::new_zeros(values, {sentences, count});
-  const auto at = [](const Tensor& tensor) {
-    return static_cast<int64_t*>(tensor.mutable_data_ptr());
-  };
+  Tensor found = fresh_integers({sentences, count, 3}), scores = fresh_floats({sentences, count});
+  auto* triple = static_cast<int64_t*>(found.mutable_data_ptr());
+  auto* score_of = writable(scores);
   const auto* base = static_cast<const double*>(bases.const_data_ptr());
   std::vector<int64_t> next;
   for (int64_t s = 0; s < sentences; s++) {
@@ -146,7 +168,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> propose(
       }
     };
     for (int64_t slot = 0; slot < rows; slot++) advance(slot);
-    for (int64_t n = 0; n < count; n++) {
+    for (int64_t n = 0; n < count; n++, triple += 3, score_of++) {
       int64_t best = -1;
       double highest = 0;
       for (int64_t slot = 0; slot < rows; slot++) {
@@ -155,23 +177,22 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> propose(
             base[first + slot] + floats(values)[(first + slot) * width + next[slot]];
         if (best < 0 || score > highest) best = slot, highest = score;
       }
-      if (best < 0) break;
-      const int64_t from = (first + best) * width + next[best], to = s * count + n;
-      at(found)[s] = n + 1;
-      at(slots)[to] = best, at(pieces)[to] = integers(tokens)[from];
-      at(ranks)[to] = ++next[best];
-      writable(scores)[to] = floats(values)[from];
+      triple[0] = best;
+      if (best < 0) continue;
+      const int64_t from = (first + best) * width + next[best];
+      triple[1] = integers(tokens)[from], triple[2] = ++next[best];
+      *score_of = floats(values)[from];
       advance(best);
     }
   }
-  return {found, slots, pieces, scores, ranks};
+  return {found, scores};
 }
 
 Tensor encode_transformer(const Tensor& pieces, const Tensor& starts, std::vector<int64_t> plan,
                           std::vector<Tensor> weights) {
   const seq2seq::TransformerPlan read(plan, Matrix(weights[0]).in);
   const std::vector<int64_t> bounds(integers(starts), integers(starts) + starts.size(0));
-  Tensor states = torch::stable::new_empty(pieces, {bounds.back(), read.width}, ScalarType::Float);
+  Tensor states = fresh_floats({bounds.back(), read.width});
   const seq2seq::Sharing sharing(weights);
   seq2seq::encode_transformer(writable(states), integers(pieces), bounds, read, weights);
   return states;
@@ -183,9 +204,8 @@ Step step_transformer(const Tensor& tokens, const Tensor& cache, int64_t used,
                       std::vector<int64_t> plan, std::vector<Tensor> weights) {
   const seq2seq::TransformerPlan read(plan, Matrix(weights[0]).in);
   const int64_t rows = tokens.size(0);
-  const Results results(cache, rows, Matrix(weights.back()).out, count);
-  Tensor attention =
-      torch::stable::new_zeros(cache, {rows, read.layers, read.heads, source});
+  const Results results(rows, Matrix(weights.back()).out, count);
+  Tensor attention = zeros({rows, read.layers, read.heads, source});
   const seq2seq::TransformerPast past{writable(cache),
                                       used,
                                       static_cast<const int32_t*>(ancestors.const_data_ptr()),
@@ -214,8 +234,8 @@ Step step_recurrent(const Tensor& tokens, const Tensor& hidden, const std::optio
                     std::vector<Tensor> weights) {
   const seq2seq::RecurrentPlan read(plan);
   const int64_t rows = tokens.size(0), source = keys ? keys->size(1) : 0;
-  const Results results(hidden, rows, Matrix(weights.back()).out, count);
-  Tensor attention = torch::stable::new_zeros(hidden, {rows, 1, 1, source});
+  const Results results(rows, Matrix(weights.back()).out, count);
+  Tensor attention = zeros({rows, 1, 1, source});
   const seq2seq::RecurrentPast past{writable(hidden),
                                     cell ? writable(*cell) : nullptr,
                                     feed ? writable(*feed) : nullptr,
@@ -241,7 +261,7 @@ STABLE_TORCH_LIBRARY(seq2seq, library) {
   library.def("largest(Tensor logits, int count) -> (Tensor, Tensor, Tensor)");
   library.def(
       "propose(Tensor values, Tensor tokens, Tensor bases, int[] bounds, int[] barred, int[] ends, "
-      "int count) -> (Tensor, Tensor, Tensor, Tensor, Tensor)");
+      "int count) -> (Tensor, Tensor)");
   library.def(
       "encode_transformer(Tensor pieces, Tensor starts, int[] plan, Tensor[] weights) -> Tensor");
   library.def(
