@@ -29,9 +29,10 @@ _lock = threading.Lock()
 def without_notes() -> Iterator[None]:
     """Without PyTorch's notes that int8 tensors and tracing will have successors one day.
 
-    The successors are no match yet, on torch 2.13: for one row ``torch.ops.onednn.
-    qlinear_pointwise`` takes at least 1.5 times as long as the operator used here, and a step under
-    ``torch.compile`` twice as long, after tens of seconds and with a compiler at hand.
+    Both serve where :mod:`seq2seq.kernels` cannot be built. Their successors are no match yet, on
+    torch 2.13: for one row ``torch.ops.onednn.qlinear_pointwise`` takes at least 1.5 times as long
+    as the operator used here, and a step under ``torch.compile`` twice as long, after tens of
+    seconds and with a compiler at hand, too.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
