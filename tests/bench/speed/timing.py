@@ -66,7 +66,7 @@ def race(
     found = {label: Times() for label in runners}
     left = dict(runners)
     begun = time.perf_counter()
-    counted = disturbed = 0
+    counted = left_out = kept = 0
     while counted < rounds:
         watch = _Watch(left)
         turn = {
@@ -75,10 +75,12 @@ def race(
         }
         spent = time.perf_counter() - begun
         late = spent > seconds
-        if watch.others() > _DISTURBED and spent < _PATIENCE * seconds:
-            disturbed += 1
+        disturbed = watch.others() > _DISTURBED
+        if disturbed and spent < _PATIENCE * seconds:
+            left_out += 1
         else:
             counted += 1
+            kept += disturbed
             for label, times in turn.items():
                 found[label].rounds.append(times)
         if counted == 2:
@@ -90,8 +92,10 @@ def race(
             }
         if late and counted >= 3:
             break
-    if disturbed:
-        print(f"({disturbed} rounds left out, other programs were busy)")
+    if left_out or kept:
+        print(
+            f"(other programs were busy: {left_out} rounds left out, {kept} counted all the same)"
+        )
     return found
 
 
