@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from huggingface_hub import load_state_dict_from_file, save_torch_state_dict
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
@@ -96,15 +96,28 @@ def load_weights(folder: Path, config: ModelConfig, *, storage: Storage) -> AnyM
             f"{folder}: weight {missing[0]!r}{more} is missing from the files; copy the whole "
             "checkpoint folder again"
         )
-    with torch.random.fork_rng(devices=[]):  # random initialisation must not shift the caller's
-        model = build_model(config)
     values: dict[str, Tensor] = {}
     for path in files:
         values.update(_read(path))
-    with torch.no_grad():
-        for name, tensor in _unique(model).items():
-            tensor.copy_(_unpack(name, values, folder))
-    return model.eval()
+    return _fill(outline, lambda name: _unpack(name, values, folder)).eval()
+
+
+def _fill(outline: AnyModel, read: Callable[[str], Tensor]) -> AnyModel:
+    """Give a model without memory its weights; nothing is drawn at random before.
+
+    Args:
+        outline: from :func:`_outline`; it is changed.
+        read: a weight by the first name that it has, in fp32.
+    """
+    names = {id(tensor): name for name, tensor in _unique(outline).items()}
+    filled: dict[int, nn.Parameter] = {}  # tied weights stay tied
+    for module in outline.modules():
+        for name, empty in list(module.named_parameters(recurse=False, remove_duplicate=False)):
+            if id(empty) not in filled:
+                filled[id(empty)] = nn.Parameter(read(names[id(empty)]))
+            setattr(module, name, filled[id(empty)])
+    outline.settle()
+    return outline
 
 
 def count_parameters(folder: Path, config: ModelConfig) -> int:
@@ -153,9 +166,9 @@ def _expected(name: str, shape: tuple[int, ...], storage: Storage) -> dict[str, 
 
 
 def _unpack(name: str, values: Mapping[str, Tensor], folder: Path) -> Tensor:
-    value = values[name].float()
+    value = values[name].to(torch.float32, copy=True)
     if (scale := values.get(f"{name}.scale")) is not None:
-        value = value * scale[:, None]
+        value.mul_(scale[:, None])
     if not torch.isfinite(value).all():
         raise CheckpointError(
             f"{folder}: weight {name!r} holds NaN or infinity; the checkpoint is damaged or its "

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 __all__ = ["Int8Embedding", "Int8Linear", "quantise", "without_notes"]
 
 _ENGINE = "fbgemm"
+_AT_ONCE = 2**20  # weights
 _lock = threading.Lock()
 
 
@@ -41,8 +42,14 @@ def without_notes() -> Iterator[None]:
 
 def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Weights (out, in) as int8 in -127..127, and scales (out,): ``weight = q * scale``."""
-    scale = (weight.abs().amax(dim=1) / 127).clamp(min=torch.finfo(torch.float32).tiny)
-    return (weight / scale[:, None]).round().clamp(-127, 127).to(torch.int8), scale
+    values, scales = torch.empty_like(weight, dtype=torch.int8), weight.new_empty(len(weight))
+    rows = max(1, _AT_ONCE // weight.shape[1])
+    for part, into, scale in zip(
+        weight.split(rows), values.split(rows), scales.split(rows), strict=True
+    ):  # a few rows at a time, so that large matrices do not stand in memory several times
+        scale.copy_((part.abs().amax(dim=1) / 127).clamp(min=torch.finfo(torch.float32).tiny))
+        into.copy_((part / scale[:, None]).round().clamp(-127, 127))
+    return values, scales
 
 
 class Int8Linear(nn.Module):

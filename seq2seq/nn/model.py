@@ -173,6 +173,9 @@ class Seq2SeqModel(nn.Module, ABC, Generic[MemoryT, StateT]):
     def attention_layout(self) -> AttentionLayout | None:
         """Layers and heads of the attention, or None for a model without attention."""
 
+    def settle(self) -> None:
+        """Compute what is not stored, after weights were exchanged."""
+
     @abstractmethod
     def encode(self, source: Tensor, source_mask: Tensor) -> MemoryT:
         """Read the source once.
