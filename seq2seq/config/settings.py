@@ -12,6 +12,7 @@ import json
 import math
 import reprlib
 import sys
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
@@ -86,13 +87,20 @@ class Settings:
         ]
         if missing:
             raise ConfigError(f"{name}: key {missing[0]!r} is missing")
-        hints = get_type_hints(cls)
+        kind: Any = cls
+        hints = _hints(kind)
         return cls(**{key: _typed(f"{name}.{key}", hints[key], v) for key, v in values.items()})
 
     def _require(self, condition: bool, key: str, expected: str) -> None:
         if not condition:
             value = getattr(self, key)
             raise ConfigError(f"{type(self).__name__}.{key}: {value!r} is not {expected}")
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """Resolved once for each class: every request builds settings."""
+    return get_type_hints(kind)
 
 
 def _plain(value: Any) -> Any:

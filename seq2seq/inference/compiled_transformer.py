@@ -185,7 +185,7 @@ class CompiledTransformer:
         memory, used, rows = state.memory, state.used, len(tokens)
         cache = state.cache.room(used, rows)
         positions = self._placed(1, state.ancestors.shape[1] + 1)
-        values, pieces, entropies, attention = torch.ops.seq2seq.step_transformer(
+        values, pieces, entropies, attention, ancestors = torch.ops.seq2seq.step_transformer(
             tokens.contiguous(),
             cache.entries,
             used,
@@ -198,8 +198,6 @@ class CompiledTransformer:
             self._plans[1],
             [self._tables[1], positions, *self._decoder],
         )
-        own = torch.arange(used, used + rows, dtype=torch.int32)[:, None]
-        ancestors = torch.cat([state.ancestors, own], dim=1)
         after = CompiledState(memory, state.sentence, ancestors, cache, used + rows)
         return values, pieces, entropies, attention, after
 

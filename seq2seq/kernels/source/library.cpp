@@ -107,6 +107,7 @@ Tensor lookup(const Tensor& ids, const Tensor& packed) {
 // What a step gives: logits (rows, vocabulary), or with a `count` the largest log-probabilities, their
 // tokens and the entropies; and the attention.
 using Step = std::tuple<Tensor, Tensor, Tensor, Tensor>;
+using CachedStep = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor>;
 
 struct Results {
   Tensor values, tokens, entropy;
@@ -135,6 +136,20 @@ std::tuple<Tensor, Tensor, Tensor> largest(const Tensor& logits, int64_t count) 
   const Results results(rows, size, count);
   seq2seq::read_rows(results.largest(), floats(logits), rows, size);
   return {results.values, results.tokens, results.entropy};
+}
+
+// Which entries of the cache hold each row's pieces, after a step has appended one entry per row from
+// `used`: (rows, length) becomes (rows, length + 1).
+Tensor grown(const Tensor& ancestors, int64_t used) {
+  const int64_t rows = ancestors.size(0), length = ancestors.size(1);
+  Tensor longer = fresh({rows, length + 1}, aoti_torch_dtype_int32());
+  const auto* from = static_cast<const int32_t*>(ancestors.const_data_ptr());
+  auto* to = static_cast<int32_t*>(longer.mutable_data_ptr());
+  for (int64_t n = 0; n < rows; n++, from += length, to += length + 1) {
+    std::copy(from, from + length, to);
+    to[length] = static_cast<int32_t>(used + n);
+  }
+  return longer;
 }
 
 // For every sentence (rows bounds[s] to bounds[s + 1]) the `count` continuations with the highest sum
@@ -198,10 +213,11 @@ Tensor encode_transformer(const Tensor& pieces, const Tensor& starts, std::vecto
   return states;
 }
 
-Step step_transformer(const Tensor& tokens, const Tensor& cache, int64_t used,
-                      const Tensor& ancestors, const Tensor& sentence, const Tensor& starts,
-                      int64_t source, int64_t count, std::vector<Tensor> memory,
-                      std::vector<int64_t> plan, std::vector<Tensor> weights) {
+// With the next step's `ancestors`.
+CachedStep step_transformer(const Tensor& tokens, const Tensor& cache, int64_t used,
+                            const Tensor& ancestors, const Tensor& sentence, const Tensor& starts,
+                            int64_t source, int64_t count, std::vector<Tensor> memory,
+                            std::vector<int64_t> plan, std::vector<Tensor> weights) {
   const seq2seq::TransformerPlan read(plan, Matrix(weights[0]).in);
   const int64_t rows = tokens.size(0);
   const Results results(rows, Matrix(weights.back()).out, count);
@@ -216,7 +232,7 @@ Step step_transformer(const Tensor& tokens, const Tensor& cache, int64_t used,
   const seq2seq::Sharing sharing(weights);
   seq2seq::step_transformer(results.output(), writable(attention), integers(tokens), rows, past,
                             read, memory, weights);
-  return {results.values, results.tokens, results.entropy, attention};
+  return {results.values, results.tokens, results.entropy, attention, grown(ancestors, used)};
 }
 
 void read_layer(const Tensor& states, const Tensor& hidden, const std::optional<Tensor>& cell,
@@ -267,7 +283,7 @@ STABLE_TORCH_LIBRARY(seq2seq, library) {
   library.def(
       "step_transformer(Tensor tokens, Tensor(a!) cache, int used, Tensor ancestors, "
       "Tensor sentence, Tensor starts, int source, int count, Tensor[] memory, int[] plan, "
-      "Tensor[] weights) -> (Tensor, Tensor, Tensor, Tensor)");
+      "Tensor[] weights) -> (Tensor, Tensor, Tensor, Tensor, Tensor)");
   library.def(
       "read_layer(Tensor(a!) states, Tensor(b!) hidden, Tensor(c!)? cell, Tensor x, "
       "Tensor lengths, int offset, bool backward, Tensor input, Tensor recurrent) -> ()");
