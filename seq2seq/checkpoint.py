@@ -28,7 +28,14 @@ from seq2seq.files import new_folder, write_json, write_text
 from seq2seq.nn import AnyModel
 from seq2seq.text.encoding import TextError, TextPipeline
 from seq2seq.text.moses_bpe import MosesBpe
-from seq2seq.weights import CheckpointError, Storage, load_weights, save_weights
+from seq2seq.weights import (
+    CheckpointError,
+    Storage,
+    StoredWeights,
+    load_weights,
+    open_weights,
+    save_weights,
+)
 
 __all__ = [
     "FORMAT_VERSION",
@@ -132,6 +139,7 @@ class LoadedCheckpoint:
         text: its text pipeline.
         revision: 12 hexadecimal digits of a SHA-256 over settings, weights and text files.
         folder: where it was read.
+        stored: if the model is an outline without weights, where they are.
     """
 
     info: Checkpoint
@@ -139,6 +147,7 @@ class LoadedCheckpoint:
     text: TextPipeline
     revision: str
     folder: Path
+    stored: StoredWeights | None = None
 
 
 def save_checkpoint(
@@ -223,8 +232,15 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         raise CheckpointError(text if str(path) in text else f"{path}: {text}") from error
 
 
-def load_checkpoint(folder: Path, *, device: torch.device | str = "cpu") -> LoadedCheckpoint:
+def load_checkpoint(
+    folder: Path, *, device: torch.device | str = "cpu", outline: bool = False
+) -> LoadedCheckpoint:
     """Read a whole checkpoint; weights become fp32 on ``device``.
+
+    Args:
+        folder: of the checkpoint.
+        device: where its model shall be.
+        outline: leave the weights on disk, for somebody who packs them one by one.
 
     Raises:
         CheckpointError: anything is missing, damaged, unsafe or does not fit together.
@@ -232,9 +248,13 @@ def load_checkpoint(folder: Path, *, device: torch.device | str = "cpu") -> Load
     info = read_checkpoint(folder)
     text = _load_text(folder, info)
     _check_vocabulary(text, info.model, where=str(folder))
-    model = load_weights(folder, info.model, storage=info.storage)
+    stored = None
+    if outline:
+        model, stored = open_weights(folder, info.model, storage=info.storage)
+    else:
+        model = load_weights(folder, info.model, storage=info.storage).to(device)
     _check_attention_default(info, model, where=str(folder))
-    return LoadedCheckpoint(info, model.to(device), text, folder_revision(folder), folder)
+    return LoadedCheckpoint(info, model, text, folder_revision(folder), folder, stored)
 
 
 def describe(config: ModelConfig) -> str:

@@ -50,8 +50,15 @@ def read_model(folder: Path) -> Checkpoint:
     return read_checkpoint(folder)
 
 
-def load_model(folder: Path, *, device: torch.device | str = "cpu") -> LoadedCheckpoint:
+def load_model(
+    folder: Path, *, device: torch.device | str = "cpu", outline: bool = False
+) -> LoadedCheckpoint:
     """Read a whole model; weights become fp32 on ``device``.
+
+    Args:
+        folder: of the model.
+        device: where its model shall be.
+        outline: leave weights on disk if they are our own; see :func:`load_checkpoint`.
 
     Raises:
         CheckpointError: anything is missing, damaged, unsafe or does not fit together.
@@ -62,4 +69,4 @@ def load_model(folder: Path, *, device: torch.device | str = "cpu") -> LoadedChe
         from seq2seq.marian.folder import load_marian  # noqa: PLC0415
 
         return load_marian(folder, name=folder_name(folder), device=device)
-    return load_checkpoint(folder, device=device)
+    return load_checkpoint(folder, device=device, outline=outline)

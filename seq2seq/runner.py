@@ -55,7 +55,8 @@ class Runner:
     """Runs a checkpoint's model; may be called from many threads at once.
 
     Args:
-        checkpoint: loaded on the CPU in fp32; its model is moved, not copied.
+        checkpoint: loaded on the CPU in fp32; its model is moved, not copied. Or an outline, see
+            :class:`seq2seq.inference.InferenceModel`.
         device: where it shall run.
         dtype: of the weights; None for what suits the device.
         precision: on a CPU, ``int8`` or ``fp32``; None for the faster.
@@ -80,7 +81,8 @@ class Runner:
         self._refuge: Runner | None = None
         self._lock = threading.Lock()
         try:
-            model = checkpoint.model.to(device, self.dtype)
+            model = checkpoint.model
+            model = model if checkpoint.stored else model.to(device, self.dtype)
         except torch.OutOfMemoryError:
             warning = f"{device} has no memory left for the model, so it runs on the CPU"
             _log.warning("%s: %s", checkpoint.info.name, warning)
@@ -91,7 +93,7 @@ class Runner:
         on_cpu = self.device.type == "cpu"
         chosen = choose(precision) if on_cpu and self.dtype == torch.float32 else None
         self.precision = chosen or precision_name(self.dtype)
-        self.model = InferenceModel(model.eval(), precision=chosen)
+        self.model = InferenceModel(model.eval(), precision=chosen, stored=checkpoint.stored)
 
     @property
     def memory_bytes(self) -> int:

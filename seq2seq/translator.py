@@ -13,6 +13,7 @@ from typing import Self, cast, overload
 
 import torch
 
+from seq2seq import kernels
 from seq2seq.catalogue import is_repository, locate
 from seq2seq.checkpoint import Checkpoint, LoadedCheckpoint, describe
 from seq2seq.config import SamplingConfig, SearchConfig
@@ -20,7 +21,7 @@ from seq2seq.device import choose_device
 from seq2seq.document import Writer
 from seq2seq.engine import Engine
 from seq2seq.formats import load_model
-from seq2seq.inference import Precision
+from seq2seq.inference import Precision, choose
 from seq2seq.occlusion import Occlusion, leave_out
 from seq2seq.request import (
     MAX_CHARACTERS,
@@ -171,7 +172,8 @@ class Translator:
             if not 1 <= threads <= 1024:
                 raise TranslatorError(f"threads is {threads}, it must be between 1 and 1024")
             torch.set_num_threads(threads)
-        checkpoint = load_model(locate(name))
+        packed = chosen == "cpu" and choose(precision) == "int8" and kernels.load()
+        checkpoint = load_model(locate(name), outline=packed)
         if is_repository(name):  # is asked for by that name again, revision and all
             named = dataclasses.replace(checkpoint.info, name=name)
             checkpoint = dataclasses.replace(checkpoint, info=named)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from huggingface_hub import load_state_dict_from_file, save_torch_state_dict
+from huggingface_hub import save_torch_state_dict
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import init
@@ -26,8 +26,10 @@ __all__ = [
     "MAX_SHARD_SIZE",
     "CheckpointError",
     "Storage",
+    "StoredWeights",
     "count_parameters",
     "load_weights",
+    "open_weights",
     "save_weights",
 ]
 
@@ -84,40 +86,103 @@ def load_weights(folder: Path, config: ModelConfig, *, storage: Storage) -> AnyM
         CheckpointError: a file is missing, damaged or points outside the folder; a tensor is
             missing, unexpected, of the wrong shape, or not finite; the sizes are absurd.
     """
+    outline, stored = open_weights(folder, config, storage=storage)
+    filled: dict[int, nn.Parameter] = {}  # tied weights stay tied
+    for module in outline.modules():
+        for name, empty in list(module.named_parameters(recurse=False, remove_duplicate=False)):
+            if id(empty) not in filled:
+                filled[id(empty)] = nn.Parameter(stored.read(empty))
+            setattr(module, name, filled[id(empty)])
+    outline.settle()
+    return outline
+
+
+def open_weights(
+    folder: Path, config: ModelConfig, *, storage: Storage
+) -> tuple[AnyModel, StoredWeights]:
+    """The model that ``config`` describes, without memory for its weights, and where they are.
+
+    Raises:
+        CheckpointError: as :func:`load_weights`, but for weights that are not finite, which are
+            found when they are read.
+    """
     outline = _outline(folder, config)
     expected: dict[str, _Stored] = {}
     for name, tensor in _unique(outline).items():
         expected.update(_expected(name, tuple(tensor.shape), storage))
     files = _shards(folder)
-    found = {name for path in files for name in _check_header(path, files[path], expected)}
-    if missing := sorted(set(expected) - found):
+    found = {name: path for path in files for name in _check_header(path, files[path], expected)}
+    if missing := sorted(set(expected) - set(found)):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise CheckpointError(
             f"{folder}: weight {missing[0]!r}{more} is missing from the files; copy the whole "
             "checkpoint folder again"
         )
-    values: dict[str, Tensor] = {}
-    for path in files:
-        values.update(_read(path))
-    return _fill(outline, lambda name: _unpack(name, values, folder)).eval()
+    return outline.eval(), StoredWeights(outline, found, folder=folder)
 
 
-def _fill(outline: AnyModel, read: Callable[[str], Tensor]) -> AnyModel:
-    """Give a model without memory its weights; nothing is drawn at random before.
+class StoredWeights:
+    """Weights that stay on disk until they are needed, one by one.
 
     Args:
-        outline: from :func:`_outline`; it is changed.
-        read: a weight by the first name that it has, in fp32.
+        outline: the model, from :func:`open_weights`.
+        files: where each tensor is.
+        folder: of the checkpoint, for messages.
     """
-    names = {id(tensor): name for name, tensor in _unique(outline).items()}
-    filled: dict[int, nn.Parameter] = {}  # tied weights stay tied
-    for module in outline.modules():
-        for name, empty in list(module.named_parameters(recurse=False, remove_duplicate=False)):
-            if id(empty) not in filled:
-                filled[id(empty)] = nn.Parameter(read(names[id(empty)]))
-            setattr(module, name, filled[id(empty)])
-    outline.settle()
-    return outline
+
+    def __init__(self, outline: AnyModel, files: Mapping[str, Path], *, folder: Path) -> None:
+        self._outline = outline
+        self._names = {id(tensor): name for name, tensor in _unique(outline).items()}
+        self._files = files
+        self._folder = folder
+
+    def read(self, parameter: Tensor) -> Tensor:
+        """A parameter of the outline in fp32.
+
+        Raises:
+            CheckpointError: it cannot be read, or is not finite.
+        """
+        values, scale = self._get(parameter)
+        value = values.to(torch.float32, copy=True)
+        if scale is not None:
+            value.mul_(scale[:, None])
+        self._check(value, parameter)
+        return value
+
+    def read_int8(self, parameter: Tensor) -> tuple[Tensor, Tensor] | None:
+        """A matrix as it was stored, in 8 bits, and its scales; None if it was not.
+
+        Raises:
+            CheckpointError: as :meth:`read`.
+        """
+        values, scale = self._get(parameter)
+        if scale is None:
+            return None
+        self._check(scale, parameter)
+        return values, scale
+
+    def _get(self, parameter: Tensor) -> tuple[Tensor, Tensor | None]:
+        name = self._names[id(parameter)]
+        scale = f"{name}.scale"
+        return self._tensor(name), self._tensor(scale) if scale in self._files else None
+
+    def _tensor(self, name: str) -> Tensor:
+        path = self._files[name]
+        try:  # opened each time: what was read of a file counts as memory while it is open
+            with safe_open(path, framework="pt") as file:
+                tensor: Tensor = file.get_tensor(name)
+        except (ValueError, OSError, SafetensorError) as error:
+            raise CheckpointError(
+                f"{path}: cannot be read as safetensors ({_first_line(error)})"
+            ) from error
+        return tensor
+
+    def _check(self, value: Tensor, parameter: Tensor) -> None:
+        if not torch.isfinite(value).all():
+            raise CheckpointError(
+                f"{self._folder}: weight {self._names[id(parameter)]!r} holds NaN or infinity; the "
+                "checkpoint is damaged or its training diverged: get or train it again"
+            )
 
 
 def count_parameters(folder: Path, config: ModelConfig) -> int:
@@ -163,18 +228,6 @@ def _expected(name: str, shape: tuple[int, ...], storage: Storage) -> dict[str, 
     if storage == "fp16" or not _is_matrix(shape):
         return {name: _Stored("F16", shape)}
     return {name: _Stored("I8", shape), f"{name}.scale": _Stored("F32", shape[:1])}
-
-
-def _unpack(name: str, values: Mapping[str, Tensor], folder: Path) -> Tensor:
-    value = values[name].to(torch.float32, copy=True)
-    if (scale := values.get(f"{name}.scale")) is not None:
-        value.mul_(scale[:, None])
-    if not torch.isfinite(value).all():
-        raise CheckpointError(
-            f"{folder}: weight {name!r} holds NaN or infinity; the checkpoint is damaged or its "
-            "training diverged: get or train it again"
-        )
-    return value
 
 
 # --- Checks before anything is allocated ------------------------------------------------------
@@ -286,16 +339,6 @@ def _check_header(
                 f"{expected[name].dtype}"
             )
     return list(found)
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        values = load_state_dict_from_file(path, map_location="cpu")
-    except (ValueError, OSError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{path}: cannot be read as safetensors ({_first_line(error)})"
-        ) from error
-    return dict(values)
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.config import RecurrentConfig
-from seq2seq.inference.matrices import Matrices, Packed, linear
+from seq2seq.inference.matrices import Matrices, Packed, Weights, linear
 from seq2seq.nn.attention import GeneralAttention
 from seq2seq.nn.cells import reverse_rows
 from seq2seq.nn.model import Choices, DecoderState, Largest, Memory, StepOutput
@@ -64,10 +64,11 @@ class CompiledRecurrent:
 
     Args:
         model: in evaluation mode, on the CPU.
+        stored: its weights, if it is an outline.
     """
 
-    def __init__(self, model: RecurrentModel) -> None:
-        config, matrices = model.config, Matrices()
+    def __init__(self, model: RecurrentModel, *, stored: Weights | None = None) -> None:
+        config, matrices = model.config, Matrices(stored)
         self.config: RecurrentConfig = config
         output = matrices.of(model.output)
         target = output if config.tie_output else matrices.of(model.target_embedding)
@@ -86,7 +87,7 @@ class CompiledRecurrent:
             self._key = matrices.of(attention.key)
             self._decoder += [
                 matrices.of(attention.query),
-                attention.score.weight.detach().float().flatten(),
+                matrices.floats(attention.score.weight).flatten(),
             ]
         elif isinstance(decoder, LuongDecoder) and isinstance(decoder.attention, GeneralAttention):
             self._key = matrices.of(decoder.attention.key)

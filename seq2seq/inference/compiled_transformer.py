@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.config import TransformerConfig
-from seq2seq.inference.matrices import Matrices, Packed, linear, norms
+from seq2seq.inference.matrices import Matrices, Packed, Weights, linear
 from seq2seq.nn.model import Choices, DecoderState, Largest, Memory, StepOutput
 from seq2seq.nn.multihead import SelfAttention
 from seq2seq.nn.transformer import DecoderLayer, EncoderLayer, TransformerModel, sinusoids
@@ -88,12 +88,13 @@ class CompiledTransformer:
 
     Args:
         model: in evaluation mode, on the CPU.
+        stored: its weights, if it is an outline.
     """
 
-    def __init__(self, model: TransformerModel) -> None:
+    def __init__(self, model: TransformerModel, *, stored: Weights | None = None) -> None:
         self.config: TransformerConfig = model.config
         self._learned = model.config.positions == "learned"
-        config, matrices = model.config, Matrices()
+        config, matrices = model.config, Matrices(stored)
         output = matrices.of(model.output)
         target = output if config.tie_output else matrices.of(model.target_embedding)
         source = target if config.share_embeddings else matrices.of(model.source_embedding)
@@ -105,9 +106,9 @@ class CompiledTransformer:
             self._encoder += [
                 *_projections(one.self_attention, matrices),
                 *_feed_forward(one, matrices),
-                norms(one.self_norm, one.feed_norm),
+                matrices.norms(one.self_norm, one.feed_norm),
             ]
-        self._encoder += [norms(model.encoder_norm)] if first else []
+        self._encoder += [matrices.norms(model.encoder_norm)] if first else []
         self._decoder: list[Packed] = []
         for layer in decoder:
             self._decoder += [
@@ -115,19 +116,19 @@ class CompiledTransformer:
                 matrices.of(layer.cross_attention.project_query),
                 matrices.of(layer.cross_attention.project_out),
                 *_feed_forward(layer, matrices),
-                norms(layer.self_norm, layer.cross_norm, layer.feed_norm),
+                matrices.norms(layer.self_norm, layer.cross_norm, layer.feed_norm),
             ]
-        self._decoder += [norms(model.decoder_norm)] if first else []
+        self._decoder += [matrices.norms(model.decoder_norm)] if first else []
         self._decoder.append(output)
         self._memory = [matrices.of(layer.cross_attention.project_memory) for layer in decoder]
         self._tables = source, target
         if self._learned:
             self._positions = [
-                table.detach().float().contiguous()
-                for table in (model.source_positions, model.target_positions)
+                matrices.floats(table) for table in (model.source_positions, model.target_positions)
             ]
         else:
-            self._positions = [model.position_table] * 2
+            table = model.position_table
+            self._positions = [self._sinusoids(len(table)) if stored else table] * 2
         common = [
             config.heads,
             int(first),
@@ -211,9 +212,12 @@ class CompiledTransformer:
                 f"a sequence of {length} pieces is longer than the {len(table)} positions "
                 "that this model has learned"
             )
-        halves = self.config.positions == "sinusoidal-halves"
-        self._positions[side] = sinusoids(2 * length, self.config.d_model, halves=halves)
+        self._positions[side] = self._sinusoids(2 * length)
         return self._positions[side]
+
+    def _sinusoids(self, length: int) -> Tensor:
+        halves = self.config.positions == "sinusoidal-halves"
+        return sinusoids(length, self.config.d_model, halves=halves)
 
 
 def _projections(attention: SelfAttention, matrices: Matrices) -> list[Packed]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,16 +11,31 @@ from seq2seq.inference.int8 import Int8Embedding, Int8Linear, quantise
 from seq2seq.inference.recurrent import Int8RecurrentLayer
 from seq2seq.nn.cells import RecurrentLayer
 
-__all__ = ["Matrices", "Packed", "linear", "norms"]
+__all__ = ["Matrices", "Packed", "Weights", "linear"]
 
 Packed = Tensor
 """A matrix with its scales and biases in one tensor of bytes."""
 
 
-class Matrices:
-    """Packs the matrices of modules, plain ones or those of 8 bits; equal ones once."""
+class Weights(Protocol):
+    """Weights that are not in memory: see :class:`seq2seq.weights.StoredWeights`."""
 
-    def __init__(self) -> None:
+    def read(self, parameter: Tensor) -> Tensor:
+        """In fp32."""
+
+    def read_int8(self, parameter: Tensor) -> tuple[Tensor, Tensor] | None:
+        """In 8 bits with scales, if it is stored so."""
+
+
+class Matrices:
+    """Packs the matrices of modules, plain ones or those of 8 bits; equal ones once.
+
+    Args:
+        stored: where the weights are, if the modules have none.
+    """
+
+    def __init__(self, stored: Weights | None = None) -> None:
+        self._stored = stored
         self._known: dict[tuple[int, int], Packed] = {}
         self._keep: list[Tensor] = []  # so that no id is given twice
 
@@ -42,10 +57,22 @@ class Matrices:
         input_matrix, recurrent_matrix, input_bias, recurrent_bias = layer.weights
         return self._pack(input_matrix, input_bias), self._pack(recurrent_matrix, recurrent_bias)
 
+    def floats(self, parameter: Tensor) -> Tensor:
+        """What is not packed, in fp32."""
+        value = parameter if self._stored is None else self._stored.read(parameter)
+        return value.detach().float().contiguous()
+
+    def norms(self, *layers: Any) -> Tensor:
+        """Gains and biases (layers, 2, width)."""
+        parts = [self.floats(one) for layer in layers for one in (layer.weight, layer.bias)]
+        return torch.stack(parts).view(len(layers), 2, -1)
+
     def _pack(self, weight: Tensor, bias: Tensor | None) -> Packed:
         key = id(weight), id(bias)
         if key not in self._known:
-            self._known[key] = _pack(*quantise(weight.detach().float()), bias)
+            found = None if self._stored is None else self._stored.read_int8(weight)
+            values, scale = quantise(self.floats(weight)) if found is None else found
+            self._known[key] = _pack(values, scale, None if bias is None else self.floats(bias))
             self._keep += [weight] if bias is None else [weight, bias]
         return self._known[key]
 
@@ -61,9 +88,3 @@ def linear(x: Tensor, matrix: Packed) -> Tensor:
     flat = x.reshape(-1, x.shape[-1]).contiguous()
     product: Tensor = torch.ops.seq2seq.linear(flat, matrix)
     return product.view(*x.shape[:-1], -1)
-
-
-def norms(*layers: Any) -> Tensor:
-    """Gains and biases (layers, 2, width)."""
-    pairs = [torch.stack([layer.weight, layer.bias]) for layer in layers]
-    return torch.stack(pairs).detach().float().contiguous()

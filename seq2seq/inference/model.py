@@ -12,6 +12,7 @@ from seq2seq import kernels
 from seq2seq.config import ModelConfig
 from seq2seq.inference.compiled_recurrent import CompiledRecurrent
 from seq2seq.inference.compiled_transformer import CompiledTransformer
+from seq2seq.inference.matrices import Weights
 from seq2seq.inference.pack import pack
 from seq2seq.inference.precision import Precision
 from seq2seq.inference.unit import TracedModel, trace_step
@@ -86,18 +87,25 @@ class InferenceModel:
         model: in evaluation mode, on its device and in its number format.
         precision: ``int8`` packs a copy of its weights; None leaves them as they are.
         unit: make a step one unit.
+        stored: the weights, if the model is an outline without them: for a CPU, with 8 bits, where
+            the operators were built before.
 
     Attributes:
         memory_bytes: of weights and tables.
     """
 
     def __init__(
-        self, model: AnyModel, *, precision: Precision | None = None, unit: bool = True
+        self,
+        model: AnyModel,
+        *,
+        precision: Precision | None = None,
+        unit: bool = True,
+        stored: Weights | None = None,
     ) -> None:
         self.config: ModelConfig = model.config
         self.parameter_count = model.parameter_count
         self.attention_layout: AttentionLayout | None = model.attention_layout
-        self.device = model.device
+        self.device = model.device if stored is None else torch.device("cpu")
         self._unit = unit and self.device.type == "cpu"
         self._int8 = precision == "int8"
         self._sessions = 0
@@ -106,7 +114,7 @@ class InferenceModel:
         self._form: _Form
         self._module: AnyModel | None = None  # what there is until a step is one unit
         if self._unit and self._int8 and kernels.load():
-            self._form, self.memory_bytes = _compiled(model)
+            self._form, self.memory_bytes = _compiled(model, stored)
         else:
             self._module = pack(model) if self._int8 else model
             self._form = self._module
@@ -157,15 +165,15 @@ class InferenceModel:
             self._form = TracedModel(self._module, step)
 
 
-def _compiled(model: AnyModel) -> tuple[_Form, int]:
+def _compiled(model: AnyModel, stored: Weights | None = None) -> tuple[_Form, int]:
     """The model on the operators, and the memory of its weights."""
     form: CompiledTransformer | CompiledRecurrent
     with torch.inference_mode():
         if isinstance(model, TransformerModel):
-            form = CompiledTransformer(model)
+            form = CompiledTransformer(model, stored=stored)
         else:
             assert isinstance(model, RecurrentModel)  # noqa: S101  (for the type checker)
-            form = CompiledRecurrent(model)
+            form = CompiledRecurrent(model, stored=stored)
     return form, _bytes_of(form.tensors)
 
 

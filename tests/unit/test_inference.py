@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from support import ARCHITECTURES, make_checkpoint
 from torch import Tensor
 
-from seq2seq.checkpoint import load_checkpoint
+from seq2seq import kernels
+from seq2seq.checkpoint import CheckpointError, load_checkpoint
 from seq2seq.config import SearchConfig
 from seq2seq.decoding.search import search
 from seq2seq.inference import InferenceModel, Precision, Session, available, choose
@@ -17,7 +19,8 @@ from seq2seq.inference.int8 import Int8Embedding, Int8Linear, _levels, quantise
 from seq2seq.inference.pack import pack
 from seq2seq.inference.unit import TracedModel
 from seq2seq.nn import AnyModel
-from seq2seq.weights import load_weights, save_weights
+from seq2seq.translator import Translator
+from seq2seq.weights import Storage, load_weights, save_weights
 
 needs_int8 = pytest.mark.skipif("int8" not in available(), reason="no int8 on this machine")
 
@@ -177,6 +180,39 @@ def test_without_a_compiler_the_step_is_traced(
     fast = InferenceModel(model, precision="int8")
     assert fast.wait()
     assert isinstance(fast._form, TracedModel)
+
+
+@pytest.mark.skipif(not kernels.loaded(), reason="no operators on this machine")
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("storage", ["fp32", "fp16", "int8"])
+def test_weights_can_be_packed_from_the_disk_one_by_one(
+    architecture: str, storage: Storage, tmp_path: Path
+) -> None:
+    make_checkpoint(tmp_path / "x", architecture=architecture, storage=storage)
+    whole = load_checkpoint(tmp_path / "x")
+    outline = load_checkpoint(tmp_path / "x", outline=True)
+    assert all(parameter.is_meta for parameter in outline.model.parameters())
+    first = InferenceModel(whole.model, precision="int8")
+    second = InferenceModel(outline.model, precision="int8", stored=outline.stored)
+    assert first.memory_bytes == second.memory_bytes
+    assert second.is_unit
+    source = sources(whole.model)
+    target = torch.randint(4, whole.model.config.target_vocabulary, (4, 5))
+    with torch.inference_mode():
+        expected = logits(first.session(), source, target)
+        found = logits(second.session(), source, target)
+    assert (found - expected).abs().max() <= 0.03 * expected.std()
+
+
+@pytest.mark.skipif(not kernels.loaded(), reason="no operators on this machine")
+def test_weights_that_are_no_numbers_are_found_when_they_are_packed(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path / "x", storage="fp32")
+    name = "model.safetensors"
+    weights = load_file(tmp_path / "x" / name)
+    weights["encoder.0.feed_forward.inner.weight"][3, 1] = float("nan")
+    save_file(weights, tmp_path / "x" / name)
+    with pytest.raises(CheckpointError, match=r"inner.weight' holds NaN"):
+        Translator.load(str(tmp_path / "x"))
 
 
 def test_what_the_machine_has_is_chosen() -> None:
