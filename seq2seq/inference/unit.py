@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from seq2seq.inference.int8 import without_notes
 from seq2seq.nn import AnyModel
-from seq2seq.nn.model import Choices, DecoderState, StepOutput, largest
+from seq2seq.nn.model import Choices, DecoderState, StepOutput, choices
 
 __all__ = ["TracedModel", "TracedStep", "trace_step"]
 
@@ -60,9 +60,7 @@ class TracedModel:
         self, tokens: Tensor, state: Any, *, count: int, entropy: bool = False
     ) -> Choices[Any]:
         """See :meth:`seq2seq.nn.model.Seq2SeqModel.choose`."""
-        output = self.step(tokens, state)
-        best = largest(output.logits, count, entropy=entropy)
-        return Choices(best, output.attention, output.state)
+        return choices(self.step(tokens, state), count, entropy=entropy)
 
 
 def trace_step(model: AnyModel, source: Tensor) -> TracedStep | None:

@@ -65,7 +65,7 @@ def build() -> bool:
         try:
             _compile(_path())
         except (OSError, subprocess.SubprocessError) as error:
-            _log.info("the operators are not built: %s", _last_line(error))
+            _log.info("the operators are not built: %s", _cause(error))
             return False
         return _load()
 
@@ -80,7 +80,7 @@ def _load() -> bool:
         _own(path)
         torch.ops.load_library(str(path))
     except OSError as error:
-        _log.info("the operators are not loaded: %s", _last_line(error))
+        _log.info("the operators are not loaded: %s", _cause(error))
         return False
     _state["loaded"] = True
     return True
@@ -167,7 +167,8 @@ def _own(path: Path) -> None:
         raise PermissionError(f"{path} can be changed by others")
 
 
-def _last_line(error: Exception) -> str:
+def _cause(error: Exception) -> str:
+    """One line: the compiler's first error, or what the system says."""
     words = getattr(error, "stderr", None) or str(error)
     lines = [line for line in words.splitlines() if "error" in line] or words.splitlines()
     return lines[0] if lines else type(error).__name__

@@ -31,6 +31,7 @@ __all__ = [
     "Seq2SeqModel",
     "StepOutput",
     "build_model",
+    "choices",
     "largest",
     "register",
 ]
@@ -157,6 +158,12 @@ def largest(logits: Tensor, count: int, *, entropy: bool) -> Largest:
     return Largest(best, tokens, -(raw.exp() * raw.clamp_min(-1e30)).sum(-1))
 
 
+def choices(output: StepOutput[StateT], count: int, *, entropy: bool = False) -> Choices[StateT]:
+    """What :meth:`Seq2SeqModel.choose` gives, where a step gives all logits."""
+    best = largest(output.logits, count, entropy=entropy)
+    return Choices(best, output.attention, output.state)
+
+
 class Seq2SeqModel(nn.Module, ABC, Generic[MemoryT, StateT]):
     """A conditional language model of the target given the source.
 
@@ -202,9 +209,7 @@ class Seq2SeqModel(nn.Module, ABC, Generic[MemoryT, StateT]):
         self, tokens: Tensor, state: StateT, *, count: int, entropy: bool = False
     ) -> Choices[StateT]:
         """:meth:`step`, of which only the ``count`` most probable pieces are wanted."""
-        output = self.step(tokens, state)
-        best = largest(output.logits, count, entropy=entropy)
-        return Choices(best, output.attention, output.state)
+        return choices(self.step(tokens, state), count, entropy=entropy)
 
     @abstractmethod
     def hidden(self, memory: MemoryT, target_in: Tensor) -> Tensor:

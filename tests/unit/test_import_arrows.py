@@ -33,7 +33,18 @@ def touches(path: Path, *prefixes: str) -> set[str]:
 
 FORBIDDEN = {
     "seq2seq.text": ("torch", "seq2seq.nn", "seq2seq.decoding", "seq2seq.checkpoint"),
-    "seq2seq.nn": ("seq2seq.text", "seq2seq.decoding", "seq2seq.checkpoint", "seq2seq.training"),
+    "seq2seq.kernels": (
+        "seq2seq.config", "seq2seq.text", "seq2seq.nn", "seq2seq.decoding", "seq2seq.inference",
+        "seq2seq.checkpoint", "seq2seq.translator",
+    ),
+    "seq2seq.inference": (
+        "seq2seq.text", "seq2seq.decoding", "seq2seq.checkpoint", "seq2seq.weights",
+        "seq2seq.runner", "seq2seq.translator", "seq2seq.training",
+    ),
+    "seq2seq.nn": (
+        "seq2seq.inference", "seq2seq.text", "seq2seq.decoding", "seq2seq.checkpoint",
+        "seq2seq.training",
+    ),
     "seq2seq.decoding": (
         "seq2seq.text", "seq2seq.nn.transformer", "seq2seq.nn.recurrent", "seq2seq.checkpoint",
         "seq2seq.translation", "seq2seq.training",
