@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.config import RecurrentConfig
+from seq2seq.inference.compiled import CompiledModel, Step
 from seq2seq.inference.matrices import Matrices, Packed, Weights, linear
 from seq2seq.nn.attention import GeneralAttention
 from seq2seq.nn.cells import reverse_rows
-from seq2seq.nn.model import Choices, DecoderState, Largest, Memory, StepOutput
+from seq2seq.nn.model import DecoderState, Memory
 from seq2seq.nn.recurrent import RecurrentModel
 from seq2seq.nn.recurrent_decoder import AdditiveDecoder, LuongDecoder
 
@@ -59,7 +60,7 @@ class CompiledState(DecoderState):
         )
 
 
-class CompiledRecurrent:
+class CompiledRecurrent(CompiledModel[CompiledState]):
     """Made from a model or from its packed copy, none of which it keeps.
 
     Args:
@@ -137,22 +138,8 @@ class CompiledRecurrent:
         feed = torch.zeros(rows, self._fed) if self._fed else None
         return CompiledState(memory, torch.arange(rows), memory.hidden, memory.cell, feed)
 
-    def step(self, tokens: Tensor, state: CompiledState) -> StepOutput[CompiledState]:
-        """See :meth:`seq2seq.nn.model.Seq2SeqModel.step`."""
-        logits, _, _, attention, after = self._step(tokens, state, 0)
-        return StepOutput(logits, attention, after)
-
-    def choose(
-        self, tokens: Tensor, state: CompiledState, *, count: int, entropy: bool = False
-    ) -> Choices[CompiledState]:
-        """See :meth:`seq2seq.nn.model.Seq2SeqModel.choose`; never holds all logits."""
-        *found, attention, after = self._step(tokens, state, count)
-        return Choices(Largest(*found), attention, after)
-
-    def _step(
-        self, tokens: Tensor, state: CompiledState, count: int
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, CompiledState]:
-        """Logits, or the ``count`` largest log-probabilities, tokens and entropies."""
+    def _step(self, tokens: Tensor, state: CompiledState, count: int) -> Step[CompiledState]:
+        """See :class:`CompiledModel`."""
         memory = state.memory
         hidden = state.hidden.clone()  # becomes the next
         cell = None if state.cell is None else state.cell.clone()

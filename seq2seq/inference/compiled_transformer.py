@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from seq2seq.config import TransformerConfig
+from seq2seq.inference.compiled import CompiledModel, Step
 from seq2seq.inference.matrices import Matrices, Packed, Weights, linear
-from seq2seq.nn.model import Choices, DecoderState, Largest, Memory, StepOutput
+from seq2seq.nn.model import DecoderState, Memory
 from seq2seq.nn.multihead import SelfAttention
 from seq2seq.nn.transformer import DecoderLayer, EncoderLayer, TransformerModel, sinusoids
 
@@ -83,7 +84,7 @@ class CompiledState(DecoderState):
         )
 
 
-class CompiledTransformer:
+class CompiledTransformer(CompiledModel[CompiledState]):
     """Made from a model or from its packed copy, none of which it keeps.
 
     Args:
@@ -167,22 +168,8 @@ class CompiledTransformer:
             used=0,
         )
 
-    def step(self, tokens: Tensor, state: CompiledState) -> StepOutput[CompiledState]:
-        """See :meth:`seq2seq.nn.model.Seq2SeqModel.step`."""
-        logits, _, _, attention, after = self._step(tokens, state, 0)
-        return StepOutput(logits, attention, after)
-
-    def choose(
-        self, tokens: Tensor, state: CompiledState, *, count: int, entropy: bool = False
-    ) -> Choices[CompiledState]:
-        """See :meth:`seq2seq.nn.model.Seq2SeqModel.choose`; never holds all logits."""
-        *found, attention, after = self._step(tokens, state, count)
-        return Choices(Largest(*found), attention, after)
-
-    def _step(
-        self, tokens: Tensor, state: CompiledState, count: int
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, CompiledState]:
-        """Logits, or the ``count`` largest log-probabilities, tokens and entropies."""
+    def _step(self, tokens: Tensor, state: CompiledState, count: int) -> Step[CompiledState]:
+        """See :class:`CompiledModel`."""
         memory, used, rows = state.memory, state.used, len(tokens)
         cache = state.cache.room(used, rows)
         positions = self._placed(1, state.ancestors.shape[1] + 1)
