@@ -5,6 +5,7 @@
 
   const MOST_CHARACTERS = 2e6; // of a file; the server takes no more
   let opened = "";
+  let kept = null; // what a stopped batch shows until the next one begins
 
   // value: {name, text} of the chosen file
   const file = (element, props) => {
@@ -28,6 +29,7 @@
 
   const lines = (values) => {
     const end = values.length - 1;
+    kept = null;
     return [...values.slice(0, end - 1), (values[end - 1] || "").slice(0, MOST_CHARACTERS), values[end]];
   };
 
@@ -112,7 +114,11 @@
   // value: {rows, total, progress, message, scores}
   const batch = (element, props, watch, trigger) => {
     const root = element.querySelector(".panel");
-    const read = taking(props);
+    const take = taking(props);
+    const read = () => {
+      const value = take(); // also one that comes too late to be shown
+      return kept || value;
+    };
     const open = (text) => {
       opened = text;
       trigger("select", {});
@@ -147,11 +153,14 @@
     state = () => read();
   };
 
-  // What is done stays when the rest is given up.
+  // What is done stays when the rest is given up. A part that was under way by then comes too
+  // late: it would say for ever how many seconds are left.
   let state = () => null;
   const stopBatch = () => {
     const value = state();
-    return value && value.rows ? { ...value, total: value.rows.length, progress: "Stopped; what is done is kept." } : null;
+    if (!value || !value.rows || value.rows.length === value.total) return value;
+    kept = { ...value, total: value.rows.length, progress: "Stopped; what is done is kept." };
+    return kept;
   };
 
   Object.assign(Explorer, { batch, file, lines, opened: () => (setTimeout(() => document.querySelector("#go").click(), 50), opened), stopBatch });

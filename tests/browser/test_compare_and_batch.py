@@ -80,3 +80,32 @@ def test_stopping_keeps_what_is_done(page: Page) -> None:
     assert 0 < count < 900
     page.wait_for_timeout(1500)
     assert page.locator("#batch tbody tr").count() == count
+
+
+def test_a_part_that_comes_after_stop_changes_nothing(page: Page) -> None:
+    said = page.evaluate(
+        """() => {
+          const element = document.createElement("div");
+          element.innerHTML = '<div class="panel"></div>';
+          const row = { number: 1, source: "a", text: "b", score: null, signs: [] };
+          const part = (done) => ({
+            rows: Array(done).fill(row),
+            total: 9,
+            progress: `${done} of 9`,
+          });
+          const props = { value: part(3) };
+          let redraw;
+          Explorer.batch(element, props, (_, f) => { redraw = f; }, () => {});
+          const show = (value) => {
+            props.value = value;
+            redraw();
+            const rows = element.querySelectorAll("tbody tr").length;
+            return [element.querySelector(".progress").textContent, rows];
+          };
+          const said = [show(Explorer.stopBatch()), show(part(6))];
+          Explorer.lines(["", "", null]);
+          return [...said, show(part(1)), show(part(9)), show(Explorer.stopBatch())];
+        }"""
+    )
+    stopped = ["Stopped; what is done is kept.", 3]
+    assert said == [stopped, stopped, ["1 of 9", 1], ["9 of 9", 9], ["9 of 9", 9]]
