@@ -26,12 +26,12 @@ from seq2seq.config import (
 )
 from seq2seq.files import new_folder, write_json, write_text
 from seq2seq.nn import AnyModel
+from seq2seq.nn.stored import Weights
 from seq2seq.text.encoding import TextError, TextPipeline
 from seq2seq.text.moses_bpe import MosesBpe
 from seq2seq.weights import (
     CheckpointError,
     Storage,
-    StoredWeights,
     load_weights,
     open_weights,
     save_weights,
@@ -147,7 +147,7 @@ class LoadedCheckpoint:
     text: TextPipeline
     revision: str
     folder: Path
-    stored: StoredWeights | None = None
+    stored: Weights | None = None
 
 
 def save_checkpoint(

@@ -58,7 +58,7 @@ def load_model(
     Args:
         folder: of the model.
         device: where its model shall be.
-        outline: leave weights on disk if they are our own; see :func:`load_checkpoint`.
+        outline: leave the weights on disk; see :func:`load_checkpoint`.
 
     Raises:
         CheckpointError: anything is missing, damaged, unsafe or does not fit together.
@@ -68,5 +68,5 @@ def load_model(
     if is_marian(folder):
         from seq2seq.marian.folder import load_marian  # noqa: PLC0415
 
-        return load_marian(folder, name=folder_name(folder), device=device)
+        return load_marian(folder, name=folder_name(folder), device=device, outline=outline)
     return load_checkpoint(folder, device=device, outline=outline)

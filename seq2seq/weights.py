@@ -7,6 +7,7 @@ against the shapes that the configuration implies before memory is set aside for
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +22,17 @@ from torch.overrides import TorchFunctionMode
 
 from seq2seq.config import ConfigError, ModelConfig, read_json
 from seq2seq.nn import AnyModel, build_model
+from seq2seq.nn.stored import Weights
 
 __all__ = [
     "MAX_SHARD_SIZE",
     "CheckpointError",
     "Storage",
     "StoredWeights",
+    "Unfilled",
     "count_parameters",
+    "fill",
+    "is_finite",
     "load_weights",
     "open_weights",
     "save_weights",
@@ -68,11 +73,11 @@ def save_weights(
     packed: dict[str, Tensor] = {}
     for name, tensor in _unique(model).items():
         value = tensor.detach().to("cpu", torch.float32)
-        if not torch.isfinite(value).all():
+        if not is_finite(value):
             raise CheckpointError(f"weight {name!r} is not finite, so it is not saved")
         packed.update(_pack(name, value, storage))
     for name, value in packed.items():
-        if not torch.isfinite(value).all():
+        if not is_finite(value):
             raise CheckpointError(f"weight {name!r} is too large for fp16: store it as fp32")
     save_torch_state_dict(packed, folder, max_shard_size=max_shard_size)
     for path in folder.glob("model*.safetensors"):
@@ -87,6 +92,16 @@ def load_weights(folder: Path, config: ModelConfig, *, storage: Storage) -> AnyM
             missing, unexpected, of the wrong shape, or not finite; the sizes are absurd.
     """
     outline, stored = open_weights(folder, config, storage=storage)
+    fill(outline, stored)
+    return outline
+
+
+def fill(outline: AnyModel, stored: Weights) -> None:
+    """Give a model without memory for its weights all that are stored, in fp32.
+
+    Raises:
+        CheckpointError: one cannot be read, or is not finite.
+    """
     filled: dict[int, nn.Parameter] = {}  # tied weights stay tied
     for module in outline.modules():
         for name, empty in list(module.named_parameters(recurse=False, remove_duplicate=False)):
@@ -94,7 +109,6 @@ def load_weights(folder: Path, config: ModelConfig, *, storage: Storage) -> AnyM
                 filled[id(empty)] = nn.Parameter(stored.read(empty))
             setattr(module, name, filled[id(empty)])
     outline.settle()
-    return outline
 
 
 def open_weights(
@@ -178,11 +192,16 @@ class StoredWeights:
         return tensor
 
     def _check(self, value: Tensor, parameter: Tensor) -> None:
-        if not torch.isfinite(value).all():
+        if not is_finite(value):
             raise CheckpointError(
                 f"{self._folder}: weight {self._names[id(parameter)]!r} holds NaN or infinity; the "
                 "checkpoint is damaged or its training diverged: get or train it again"
             )
+
+
+def is_finite(value: Tensor) -> bool:
+    """Whether there is neither NaN nor infinity; takes no memory, however large the tensor."""
+    return not value.numel() or all(math.isfinite(float(end)) for end in torch.aminmax(value))
 
 
 def count_parameters(folder: Path, config: ModelConfig) -> int:
@@ -240,7 +259,7 @@ def _outline(folder: Path, config: ModelConfig) -> AnyModel:
         if key.endswith("_layers") and value > _MAX_LAYERS:
             raise CheckpointError(f"{where}: {key} is {value}, at most {_MAX_LAYERS} are read")
     try:
-        with _Unfilled(), torch.device("meta"):
+        with Unfilled(), torch.device("meta"):
             model = build_model(config)
     except ConfigError as error:
         raise CheckpointError(f"{where}: {error}") from error
@@ -253,7 +272,7 @@ def _outline(folder: Path, config: ModelConfig) -> AnyModel:
     return model
 
 
-class _Unfilled(TorchFunctionMode):
+class Unfilled(TorchFunctionMode):
     """Draws no random numbers where there is no memory for them.
 
     Torch would import its compiler for that, which takes longer than loading the model.

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from seq2seq.config import RecurrentConfig
 from seq2seq.inference.compiled import CompiledModel, Step
-from seq2seq.inference.matrices import Matrices, Packed, Weights, linear
+from seq2seq.inference.matrices import Matrices, Packed, linear
 from seq2seq.nn.attention import GeneralAttention
 from seq2seq.nn.cells import reverse_rows
 from seq2seq.nn.model import DecoderState, Memory
 from seq2seq.nn.recurrent import RecurrentModel
 from seq2seq.nn.recurrent_decoder import AdditiveDecoder, LuongDecoder
+from seq2seq.nn.stored import Weights
 
 __all__ = ["CompiledRecurrent"]
 

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from seq2seq.config import TransformerConfig
 from seq2seq.inference.compiled import CompiledModel, Step
-from seq2seq.inference.matrices import Matrices, Packed, Weights, linear
+from seq2seq.inference.matrices import Matrices, Packed, linear
 from seq2seq.nn.model import DecoderState, Memory
 from seq2seq.nn.multihead import SelfAttention
+from seq2seq.nn.stored import Weights
 from seq2seq.nn.transformer import DecoderLayer, EncoderLayer, TransformerModel, sinusoids
 
 __all__ = ["CompiledTransformer"]
@@ -39,22 +40,39 @@ class Cache:
 
     A step appends an entry per row; which entries belong to a hypothesis is the state's business,
     so that nothing is copied when hypotheses are chosen.
+
+    Args:
+        size: numbers of an entry.
+        count: entries that there is room for.
     """
 
-    def __init__(self, size: int) -> None:
-        self.entries = torch.empty(_ENTRIES, size)
+    def __init__(self, size: int, *, count: int = _ENTRIES) -> None:
+        self.entries = torch.empty(count, size)
         self.used = 0
 
-    def room(self, used: int, rows: int) -> Cache:
-        """The cache with room for ``rows`` entries after ``used``; a copy if these are taken."""
-        if used == self.used and used + rows <= len(self.entries):
-            self.used += rows
-            return self
-        cache = self if used == self.used else Cache(self.entries.shape[1])
-        larger = torch.empty(max(2 * used, used + rows, _ENTRIES), self.entries.shape[1])
-        larger[:used] = self.entries[:used]
-        cache.entries, cache.used = larger, used + rows
-        return cache
+    def append(self, used: int, rows: int) -> bool:
+        """Take ``rows`` entries after ``used``; False where these are taken, or there is no room.
+
+        They are taken if two steps go on from the same state.
+        """
+        if used != self.used or used + rows > len(self.entries):
+            return False
+        self.used += rows
+        return True
+
+    def copy(self, ancestors: Tensor, rows: int) -> tuple[Cache, Tensor]:
+        """A larger one with what hypotheses still need, and where they find it there.
+
+        Args:
+            ancestors: (rows, t) entries of each hypothesis.
+            rows: entries that are to be appended at once.
+        """
+        needed, places = ancestors.unique(return_inverse=True)
+        used = len(needed)
+        copy = Cache(self.entries.shape[1], count=max(2 * used, used + rows, _ENTRIES))
+        torch.index_select(self.entries, 0, needed, out=copy.entries[:used])
+        copy.used = used
+        return copy, places.int()
 
 
 @dataclass(frozen=True)
@@ -129,7 +147,7 @@ class CompiledTransformer(CompiledModel[CompiledState]):
             ]
         else:
             table = model.position_table
-            self._positions = [self._sinusoids(len(table)) if stored else table] * 2
+            self._positions = [self._sinusoids(len(table)) if table.is_meta else table] * 2
         common = [
             config.heads,
             int(first),
@@ -170,14 +188,18 @@ class CompiledTransformer(CompiledModel[CompiledState]):
 
     def _step(self, tokens: Tensor, state: CompiledState, count: int) -> Step[CompiledState]:
         """See :class:`CompiledModel`."""
-        memory, used, rows = state.memory, state.used, len(tokens)
-        cache = state.cache.room(used, rows)
-        positions = self._placed(1, state.ancestors.shape[1] + 1)
+        memory, cache, ancestors, used = state.memory, state.cache, state.ancestors, state.used
+        rows = len(tokens)
+        if not cache.append(used, rows):
+            cache, ancestors = cache.copy(ancestors, rows)
+            used = cache.used
+            cache.append(used, rows)
+        positions = self._placed(1, ancestors.shape[1] + 1)
         values, pieces, entropies, attention, ancestors = torch.ops.seq2seq.step_transformer(
             tokens.contiguous(),
             cache.entries,
             used,
-            state.ancestors,
+            ancestors,
             state.sentence,
             memory.starts,
             memory.mask.shape[1],

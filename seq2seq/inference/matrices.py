@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,21 +10,12 @@ from torch import Tensor, nn
 from seq2seq.inference.int8 import Int8Embedding, Int8Linear, quantise
 from seq2seq.inference.recurrent import Int8RecurrentLayer
 from seq2seq.nn.cells import RecurrentLayer
+from seq2seq.nn.stored import Weights
 
-__all__ = ["Matrices", "Packed", "Weights", "linear"]
+__all__ = ["Matrices", "Packed", "linear"]
 
 Packed = Tensor
 """A matrix with its scales and biases in one tensor of bytes."""
-
-
-class Weights(Protocol):
-    """Weights that are not in memory: see :class:`seq2seq.weights.StoredWeights`."""
-
-    def read(self, parameter: Tensor) -> Tensor:
-        """In fp32."""
-
-    def read_int8(self, parameter: Tensor) -> tuple[Tensor, Tensor] | None:
-        """In 8 bits with scales, if it is stored so."""
 
 
 class Matrices:

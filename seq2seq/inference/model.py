@@ -12,13 +12,13 @@ from seq2seq import kernels
 from seq2seq.config import ModelConfig
 from seq2seq.inference.compiled_recurrent import CompiledRecurrent
 from seq2seq.inference.compiled_transformer import CompiledTransformer
-from seq2seq.inference.matrices import Weights
 from seq2seq.inference.pack import pack
 from seq2seq.inference.precision import Precision
 from seq2seq.inference.unit import TracedModel, trace_step
 from seq2seq.nn import AnyModel, AttentionLayout
 from seq2seq.nn.model import Choices, StepOutput
 from seq2seq.nn.recurrent import RecurrentModel
+from seq2seq.nn.stored import Weights
 from seq2seq.nn.transformer import TransformerModel
 
 __all__ = ["InferenceModel", "Session"]

@@ -16,7 +16,7 @@ from seq2seq.checkpoint import (
 from seq2seq.config import ConfigError, read_json
 from seq2seq.marian.languages import MarianLanguages, read_languages
 from seq2seq.marian.settings import MarianSettings, read_settings
-from seq2seq.marian.weights import load_weights
+from seq2seq.marian.weights import load_weights, open_weights
 from seq2seq.text.encoding import TextError
 from seq2seq.text.sentence_pieces import MarianText, Side, TextIds, read_vocabulary
 
@@ -40,8 +40,16 @@ def read_marian(folder: Path, *, name: str) -> Checkpoint:
     return _read(folder, name)[0]
 
 
-def load_marian(folder: Path, *, name: str, device: torch.device | str = "cpu") -> LoadedCheckpoint:
+def load_marian(
+    folder: Path, *, name: str, device: torch.device | str = "cpu", outline: bool = False
+) -> LoadedCheckpoint:
     """Read a whole Marian folder; weights become fp32 on ``device``.
+
+    Args:
+        folder: of the model.
+        name: of it, for people.
+        device: where it shall be.
+        outline: leave the weights on disk, for somebody who packs them one by one.
 
     Raises:
         CheckpointError: anything is missing, damaged, unsafe, not supported or does not fit.
@@ -53,8 +61,12 @@ def load_marian(folder: Path, *, name: str, device: torch.device | str = "cpu") 
         message = str(error)
         shown = message if str(folder) in message else f"{folder}: {message}"
         raise CheckpointError(shown) from error
-    model = load_weights(folder, settings)
-    return LoadedCheckpoint(info, model.to(device), text, folder_revision(folder), folder)
+    stored = None
+    if outline:
+        model, stored = open_weights(folder, settings)
+    else:
+        model = load_weights(folder, settings).to(device)
+    return LoadedCheckpoint(info, model, text, folder_revision(folder), folder, stored)
 
 
 def _read(folder: Path, name: str) -> tuple[Checkpoint, MarianSettings, MarianLanguages]:

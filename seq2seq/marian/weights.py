@@ -7,24 +7,20 @@ has only another name.
 from __future__ import annotations
 
 import reprlib
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from huggingface_hub import load_state_dict_from_file
 from torch import Tensor
 
-from seq2seq.config import ConfigError, TransformerConfig, read_json
+from seq2seq.config import ConfigError, TransformerConfig
+from seq2seq.marian.files import StoredTensor, open_tensors
 from seq2seq.marian.settings import MarianSettings
-from seq2seq.nn.transformer import TransformerModel
-from seq2seq.weights import CheckpointError
+from seq2seq.nn.transformer import TransformerModel, sinusoids
+from seq2seq.weights import CheckpointError, Unfilled, fill, is_finite
 
-__all__ = ["load_weights", "read_tensors", "to_marian"]
+__all__ = ["MarianStoredWeights", "load_weights", "open_weights", "to_marian"]
 
-_SAFE = "model.safetensors"
-_INDEX = "model.safetensors.index.json"
-_PICKLE = "pytorch_model.bin"
 _ATTENTION = ("q_proj", "k_proj", "v_proj")
 _MAX_LAYERS = 256
 _ROUNDING = 0.01  # of a position table that was kept in half precision
@@ -37,72 +33,85 @@ def load_weights(folder: Path, settings: MarianSettings) -> TransformerModel:
         CheckpointError: a file is missing or damaged; a tensor is missing, unexpected, of the
             wrong shape or not finite.
     """
+    model, stored = open_weights(folder, settings)
+    positions = model.position_table
+    fill(model, stored)
+    if not positions.is_meta:
+        model.position_table = positions
+    return model
+
+
+def open_weights(
+    folder: Path, settings: MarianSettings
+) -> tuple[TransformerModel, MarianStoredWeights]:
+    """Our model without memory for its weights, but for stored positions, and where they are.
+
+    Raises:
+        CheckpointError: as :func:`load_weights`, but for weights that are not finite, which are
+            found when they are read.
+    """
     config = settings.model
     if max(config.encoder_layers, config.decoder_layers) > _MAX_LAYERS:
         raise CheckpointError(f"{folder}: more than {_MAX_LAYERS} layers are not read")
     try:
-        with torch.device("meta"):
+        with Unfilled(), torch.device("meta"):
             model = TransformerModel(config)
     except (RuntimeError, OverflowError, TypeError, MemoryError, ConfigError) as error:
         raise CheckpointError(f"{folder}: the model is too large to be built") from error
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    given = _Given(folder, read_tensors(folder))
-    state = dict(_from_marian(given, settings, shapes))
-    given.nothing_left()
-    for name, expected in model.state_dict().items():
-        value = state[name]
-        if value.shape != expected.shape:
-            raise CheckpointError(
-                f"{folder}: weight {name!r} has the shape {list(value.shape)}, config.json implies "
-                f"{list(expected.shape)}"
-            )
-        if not torch.isfinite(value).all():
-            raise CheckpointError(f"{folder}: weight {name!r} holds NaN or infinity")
-    model.load_state_dict(state, assign=True)
-    model.settle()
-    if (positions := given.positions(config, model.position_table)) is not None:
+    given = _Given(folder, open_tensors(folder))
+    parts = {name: given.take(places) for name, places in _places(settings, shapes)}
+    computed = sinusoids(len(model.position_table), config.d_model, halves=True)
+    if (positions := given.positions(config, computed)) is not None:
         model.position_table = positions
-    if settings.excluded:
-        with torch.no_grad():
-            model.output.bias[list(settings.excluded)] = float("-inf")
-    return model.requires_grad_(requires_grad=True).eval()
+    given.nothing_left()
+    return model.eval(), MarianStoredWeights(model, parts, settings, folder=folder)
 
 
-def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a folder: safetensors, in shards or not, or ``pytorch_model.bin``.
+class MarianStoredWeights:
+    """Weights that stay on disk until they are needed, one by one.
 
-    The latter is a pickle, of which only tensors are read.
-
-    Raises:
-        CheckpointError: there are none, or they cannot be read.
+    Args:
+        outline: the model, from :func:`open_weights`.
+        parts: for each of our names Marian's tensors, which stand one below the other in ours.
+        settings: of the folder; some pieces may be excluded.
+        folder: of the model, for messages.
     """
-    if (folder / _INDEX).is_file():
-        files = _shards(folder / _INDEX)
-    else:
-        files = [path for name in (_SAFE, _PICKLE) if (path := folder / name).is_file()][:1]
-    if not files:
-        raise CheckpointError(f"{folder}: has neither {_SAFE} nor {_PICKLE}; get it again, whole")
-    tensors: dict[str, Tensor] = {}
-    for path in files:
-        try:
-            if path.name == _PICKLE:
-                # Files of before 2020 are no zip archives and cannot be mapped into memory.
-                mapped = zipfile.is_zipfile(path)
-                loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-            else:
-                loaded = load_state_dict_from_file(path, map_location="cpu")
-            found = dict(loaded)
-        except Exception as error:  # a damaged file can end in nearly anything
-            raise CheckpointError(
-                f"{path}: is damaged, or holds more than tensors; get it again"
-            ) from error
-        for name, value in found.items():
-            if not isinstance(name, str) or not _is_plain(value):
-                raise CheckpointError(
-                    f"{path}: {reprlib.repr(name)} is no plain tensor of floating-point numbers"
-                )
-        tensors.update(found)
-    return tensors
+
+    def __init__(
+        self,
+        outline: TransformerModel,
+        parts: Mapping[str, Sequence[StoredTensor]],
+        settings: MarianSettings,
+        *,
+        folder: Path,
+    ) -> None:
+        self._names = {id(value): key for key, value in outline.state_dict(keep_vars=True).items()}
+        self._outline = outline  # so that no id is given twice
+        self._parts = parts
+        self._excluded = list(settings.excluded)
+        self._folder = folder
+
+    def read(self, parameter: Tensor) -> Tensor:
+        """A parameter of the outline in fp32.
+
+        Raises:
+            CheckpointError: it cannot be read, or is not finite.
+        """
+        name = self._names[id(parameter)]
+        parts = [part.read() for part in self._parts[name]]
+        value = parts[0].float() if len(parts) == 1 else torch.cat([part.float() for part in parts])
+        value = value.reshape(parameter.shape)
+        if not is_finite(value):
+            raise CheckpointError(f"{self._folder}: weight {name!r} holds NaN or infinity")
+        if name == "output.bias" and self._excluded:
+            value = value.clone()
+            value[self._excluded] = float("-inf")
+        return value
+
+    def read_int8(self, parameter: Tensor) -> None:
+        """None: Marian's folders have no matrices in 8 bits."""
+        return
 
 
 def to_marian(model: TransformerModel) -> dict[str, Tensor]:
@@ -136,27 +145,33 @@ def to_marian(model: TransformerModel) -> dict[str, Tensor]:
     return tensors
 
 
+_Place = tuple[tuple[str, ...], tuple[int, ...]]
+"""Names, of which the first that there is counts, and the shape."""
+
+
 class _Given:
-    """The tensors of a folder, each to be taken once."""
+    """The tensors of a folder."""
 
-    def __init__(self, folder: Path, tensors: Mapping[str, Tensor]) -> None:
+    def __init__(self, folder: Path, tensors: Mapping[str, StoredTensor]) -> None:
         self._folder = folder
-        self._left = dict(tensors)
-        self._taken: dict[str, Tensor] = {}
+        self._tensors = tensors
+        self._taken: set[str] = set()
 
-    def take(self, *names: str, shape: tuple[int, ...]) -> Tensor:
-        """The first of ``names`` that there is, as fp32; it may be asked for again."""
+    def take(self, places: Sequence[_Place]) -> list[StoredTensor]:
+        """Tensors; each may be asked for again."""
+        return [self._one(*place) for place in places]
+
+    def _one(self, names: tuple[str, ...], shape: tuple[int, ...]) -> StoredTensor:
         for name in names:
-            if name in self._left:
-                self._taken[name] = self._left.pop(name)
-            if name in self._taken:
-                value = self._taken[name]
-                if tuple(value.shape) != shape:
+            if name in self._tensors:
+                found = self._tensors[name]
+                if found.shape != shape:
                     raise CheckpointError(
-                        f"{self._folder}: weight {name!r} has the shape {list(value.shape)}, "
+                        f"{self._folder}: weight {name!r} has the shape {list(found.shape)}, "
                         f"config.json implies {list(shape)}"
                     )
-                return value.float()
+                self._taken.add(name)
+                return found
         raise CheckpointError(
             f"{self._folder}: weight {names[0]!r} is missing; get the folder again, whole"
         )
@@ -168,21 +183,23 @@ class _Given:
             CheckpointError: the sides have different ones, or it holds no sinusoids.
         """
         names = [f"model.{side}.embed_positions.weight" for side in ("encoder", "decoder")]
-        tables = [self._left.pop(name).float() for name in names if name in self._left]
-        if not tables:
+        found = [self._tensors[name] for name in names if name in self._tensors]
+        if not found:
             return None
-        fits = all(t.dim() == 2 and len(t) and t.shape[1] == config.d_model for t in tables)
-        if not fits:
+        shapes = [one.shape for one in found]
+        if not all(len(shape) == 2 and shape[0] and shape[1] == config.d_model for shape in shapes):
             raise CheckpointError(f"{self._folder}: weight {names[0]!r} has a wrong shape")
-        count = min(len(computed), *(len(table) for table in tables))
-        if any((t[:count] - computed[:count]).abs().max() > _ROUNDING for t in tables):
+        count = min(len(computed), *(shape[0] for shape in shapes))
+        tables = [t.read()[:count].float() for t in found]
+        # Written so that NaN does not pass.
+        if not all(bool(((t - computed[:count]).abs() <= _ROUNDING).all()) for t in tables):
             raise CheckpointError(
                 f"{self._folder}: weight {names[0]!r} holds no sinusoids; learned positions are "
                 "not supported"
             )
         if not torch.equal(tables[0], tables[-1]):
             raise CheckpointError(f"{self._folder}: the two sides have different positions")
-        return torch.cat([tables[0][:count], computed[count:]])
+        return torch.cat([tables[0], computed[count:]])
 
     def nothing_left(self) -> None:
         """What transformers stores twice, or positions, may be left; nothing else."""
@@ -192,34 +209,33 @@ class _Given:
             "model.decoder.embed_tokens.weight",
             "lm_head.weight",
         }
-        left = {name for name in self._left if "embed_positions" not in name}
-        if odd := sorted(left - doubled):
+        left = {name for name in self._tensors if "embed_positions" not in name}
+        if odd := sorted(left - doubled - self._taken):
             raise CheckpointError(
                 f"{self._folder}: weight {reprlib.repr(odd[0])} is unexpected; config.json belongs "
                 "to another model"
             )
 
 
-def _from_marian(
-    given: _Given, settings: MarianSettings, shapes: Mapping[str, tuple[int, ...]]
-) -> Iterator[tuple[str, Tensor]]:
-    """Our names with fp32 tensors of the shapes that they must have."""
+def _places(
+    settings: MarianSettings, shapes: Mapping[str, tuple[int, ...]]
+) -> Iterator[tuple[str, list[_Place]]]:
+    """Our names, each with Marian's tensors that it consists of."""
     config = settings.model
     for ours, theirs in _names(config):
         first, *rest = shapes[ours]
-        parts = [given.take(name, shape=(first // len(theirs), *rest)) for name in theirs]
-        yield ours, parts[0] if len(parts) == 1 else torch.cat(parts)
+        yield ours, [((name,), (first // len(theirs), *rest)) for name in theirs]
     shared = ("model.shared.weight",) if settings.shared_tables else ()
     sides = [(f"model.{side}.embed_tokens.weight",) for side in ("encoder", "decoder")]
     tied = config.tie_output
     one, two = (shared + side if tied else side + shared for side in sides)
     table, other = (config.source_vocabulary, config.d_model), shapes["output.weight"]
-    source = given.take(*one, shape=table)
-    target = source if config.share_embeddings else given.take(*two, shape=other)
-    yield "source_embedding.weight", source
-    yield "target_embedding.weight", target
-    yield "output.weight", target if tied else given.take("lm_head.weight", shape=other)
-    yield "output.bias", given.take("final_logits_bias", shape=(1, other[0])).reshape(-1).clone()
+    source = one, table
+    target = source if config.share_embeddings else (two, other)
+    yield "source_embedding.weight", [source]
+    yield "target_embedding.weight", [target]
+    yield "output.weight", [target if tied else (("lm_head.weight",), other)]
+    yield "output.bias", [(("final_logits_bias",), (1, other[0]))]
 
 
 def _names(config: TransformerConfig) -> Iterator[tuple[str, list[str]]]:
@@ -258,34 +274,3 @@ def _sides(name: str) -> tuple[bool, bool]:
     reads = part in ("project_in", "project_query", "project_memory", "inner")
     writes = part in ("project_out", "outer")
     return reads and kind == "weight", writes
-
-
-def _is_plain(value: object) -> bool:
-    """Whether something is a tensor that holds each of its numbers, which are floating-point."""
-    return (
-        isinstance(value, Tensor)
-        and value.layout == torch.strided
-        and value.device.type == "cpu"
-        and not value.is_quantized
-        and not value.is_nested
-        and value.is_floating_point()
-        and value.untyped_storage().nbytes() >= value.numel() * value.element_size()
-    )
-
-
-def _shards(index: Path) -> list[Path]:
-    try:
-        weight_map = read_json(index).get("weight_map")
-    except ConfigError as error:
-        raise CheckpointError(str(error)) from error
-    said = list(weight_map.values()) if isinstance(weight_map, dict) else []
-    for name in said:
-        plain = isinstance(name, str) and not set(name) & set("/\\:\0")
-        if not plain or name.startswith(".") or not name.endswith(".safetensors"):
-            shown = reprlib.repr(name)
-            raise CheckpointError(f"{index}: {shown} is not the name of a file in this folder")
-    names = set(said)
-    for name in names:
-        if not (index.parent / name).is_file():
-            raise CheckpointError(f"{index.parent / name}: is missing; get the folder again")
-    return sorted(index.parent / name for name in names)

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from marian_support import SHAPES, Shape, marian_folder, sample_lines
 from transformers import MarianMTModel, MarianTokenizer
 
-from seq2seq import Translator
+from seq2seq import Translator, kernels
 from seq2seq.checkpoint import LoadedCheckpoint
 from seq2seq.config import SearchConfig
 from seq2seq.formats import load_model
+from seq2seq.inference import InferenceModel
 
 TOLERANCE = 1e-4
 TAGS = {"fr": "fra", "de": "deu", "zh-Hans": "cmn_Hans", "he": "heb"}
@@ -124,6 +125,22 @@ def test_states_logits_and_attention_are_equal(pair: Pair) -> None:
     maps = torch.stack(theirs.cross_attentions, dim=2)  # rows, heads, layers, T, S
     ours = torch.stack(attention, dim=3).transpose(1, 2)
     assert (ours - maps).abs().max() < TOLERANCE
+
+
+@pytest.mark.skipif(not kernels.loaded(), reason="no operators on this machine")
+def test_weights_can_be_packed_from_the_disk_one_by_one(pair: Pair) -> None:
+    outline = load_model(pair.folder, outline=True)
+    assert all(parameter.is_meta for parameter in outline.model.parameters())
+    source, mask = pair.batch([LINES[0], LINES[160]])
+    found = []
+    for loaded in (outline, pair.ours):
+        model = InferenceModel(loaded.model, precision="int8", stored=loaded.stored)
+        assert model.is_unit
+        session = model.session()
+        with torch.inference_mode():
+            state = session.start(session.encode(source, mask))
+            found.append(session.step(torch.tensor([5, 6]), state).logits)
+    assert torch.equal(found[0], found[1])
 
 
 SEARCHES: list[dict[str, Any]] = [

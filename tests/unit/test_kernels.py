@@ -236,6 +236,30 @@ def test_states_that_share_a_cache_do_not_disturb_each_other() -> None:
     assert not torch.equal(later[0], later[1])
 
 
+@needs_operators
+def test_a_cache_keeps_what_hypotheses_need_and_no_more() -> None:
+    torch.manual_seed(1)
+    model = InferenceModel(build_model(next(transformers())).eval(), precision="int8")
+    session = model.session()
+    source = torch.randint(4, 90, (1, 5))
+    written = torch.empty(4, 0, dtype=torch.int64)
+    with torch.inference_mode():
+        memory = session.encode(source, source > 0)
+        state = session.start(memory).select(torch.zeros(4, dtype=torch.int64))
+        for _ in range(70):
+            rows = torch.randint(4, (4,))
+            tokens = torch.randint(4, 90, (4,))
+            written = torch.cat([written[rows], tokens[:, None]], dim=1)
+            output = session.step(tokens, state.select(rows))
+            state = output.state
+        again = session.start(memory).select(torch.zeros(4, dtype=torch.int64))
+        for tokens in written.T:
+            alone = session.step(tokens, again)
+            again = alone.state
+    assert torch.equal(output.logits, alone.logits)
+    assert state.cache.used < 0.7 * 4 * 70
+
+
 _ELSEWHERE = """
 import sys, torch
 torch.ops.load_library(sys.argv[1])

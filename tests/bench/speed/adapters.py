@@ -80,13 +80,15 @@ class _Ours:
     def __init__(self, folder: Path, contender: Contender) -> None:
         import torch
 
+        from seq2seq import kernels
         from seq2seq.formats import load_model
         from seq2seq.runner import Runner
 
         torch.set_num_threads(contender.threads)
         name = "ours-fp32" if contender.kind == "fp32" else contender.stored
         kind: Any = contender.kind
-        checkpoint = load_model(folder / name)
+        packed = kind == "int8" and kernels.load()  # as Translator.load does it
+        checkpoint = load_model(folder / name, outline=packed)
         self.runner = Runner(checkpoint, device=torch.device("cpu"), precision=kind)
         assert self.runner.precision == contender.kind, "this machine lacks it"
         self._order: list[int] | None = None

@@ -13,7 +13,7 @@ from speed.process import Running
 __all__ = ["starts"]
 
 _WANTED = {"opus": (1.3, 1.0)}
-"""Our peak over that of CTranslate2 int8: the most, and the goal."""
+"""Our peak over that of CTranslate2 int8, both after a batch: the most, and the goal."""
 
 
 def starts(size: Size, root: Path, *, runs: int) -> dict[str, Any]:
@@ -59,11 +59,12 @@ def starts(size: Size, root: Path, *, runs: int) -> dict[str, Any]:
     for label, figures in middle.items():
         print(f"  {label:34}" + "  ".join(f"{key} {value:.1f}" for key, value in figures.items()))
     report: dict[str, Any] = {"size": size.name, "contenders": middle}
-    ours = middle[chosen[0].label]["peak_sentence_mb"]
+    ours = middle[chosen[0].label]
     peer = middle.get(Contender("ctranslate2", "int8").label)
     if peer:
         most, goal = _WANTED.get(size.name, (None, None))
-        report["peak"] = {"ratio": ours / peer["peak_sentence_mb"], "most": most, "goal": goal}
+        alone, ratio = (ours[key] / peer[key] for key in ("peak_sentence_mb", "peak_batch_mb"))
+        report["peak"] = {"ratio": ratio, "alone": alone, "most": most, "goal": goal}
         wanted = f", at most {most}, goal {goal}" if most else ""
-        print(f"  peak over CTranslate2's: {report['peak']['ratio']:.2f}{wanted}")
+        print(f"  peak over CTranslate2's: {ratio:.2f}{wanted}; without the batch {alone:.2f}")
     return report
