@@ -8,7 +8,7 @@ against the shapes that the configuration implies before memory is set aside for
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +35,7 @@ __all__ = [
     "is_finite",
     "load_weights",
     "open_weights",
+    "read_slice",
     "save_weights",
 ]
 
@@ -163,6 +164,19 @@ class StoredWeights:
         self._check(value, parameter)
         return value
 
+    def read_rows(self, parameter: Tensor, *, at_once: int) -> Iterator[Tensor]:
+        """The same, a few rows after the other: some ``at_once`` numbers of them.
+
+        Raises:
+            CheckpointError: as :meth:`read`.
+        """
+        name = self._names[id(parameter)]
+        step = max(1, at_once // max(1, parameter[0].numel()))
+        for first in range(0, len(parameter), step):
+            value = read_slice(self._files[name], name, first, first + step).float()
+            self._check(value, parameter)
+            yield value
+
     def read_int8(self, parameter: Tensor) -> tuple[Tensor, Tensor] | None:
         """A matrix as it was stored, in 8 bits, and its scales; None if it was not.
 
@@ -181,15 +195,7 @@ class StoredWeights:
         return self._tensor(name), self._tensor(scale) if scale in self._files else None
 
     def _tensor(self, name: str) -> Tensor:
-        path = self._files[name]
-        try:  # opened each time: what was read of a file counts as memory while it is open
-            with safe_open(path, framework="pt") as file:
-                tensor: Tensor = file.get_tensor(name)
-        except (ValueError, OSError, SafetensorError) as error:
-            raise CheckpointError(
-                f"{path}: cannot be read as safetensors ({_first_line(error)})"
-            ) from error
-        return tensor
+        return read_slice(self._files[name], name)
 
     def _check(self, value: Tensor, parameter: Tensor) -> None:
         if not is_finite(value):
@@ -197,6 +203,23 @@ class StoredWeights:
                 f"{self._folder}: weight {self._names[id(parameter)]!r} holds NaN or infinity; the "
                 "checkpoint is damaged or its training diverged: get or train it again"
             )
+
+
+def read_slice(path: Path, name: str, first: int = 0, end: int | None = None) -> Tensor:
+    """A tensor of a safetensors file, or some of its rows.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    try:  # opened each time: what was read of a file counts as memory while it is open
+        with safe_open(path, framework="pt") as file:
+            whole = end is None
+            tensor: Tensor = file.get_tensor(name) if whole else file.get_slice(name)[first:end]
+    except (ValueError, OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path}: cannot be read as safetensors ({_first_line(error)})"
+        ) from error
+    return tensor
 
 
 def is_finite(value: Tensor) -> bool:

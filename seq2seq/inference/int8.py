@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -19,10 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Int8Embedding", "Int8Linear", "quantise", "without_notes"]
+__all__ = ["AT_ONCE", "Int8Embedding", "Int8Linear", "quantise", "quantise_parts", "without_notes"]
 
 _ENGINE = "fbgemm"
-_AT_ONCE = 2**20  # weights
+AT_ONCE = 2**20
+"""Weights that stand in memory as fp32 while they are quantised."""
 _lock = threading.Lock()
 
 
@@ -42,13 +43,19 @@ def without_notes() -> Iterator[None]:
 
 def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Weights (out, in) as int8 in -127..127, and scales (out,): ``weight = q * scale``."""
-    values, scales = torch.empty_like(weight, dtype=torch.int8), weight.new_empty(len(weight))
-    rows = max(1, _AT_ONCE // weight.shape[1])
-    for part, into, scale in zip(
-        weight.split(rows), values.split(rows), scales.split(rows), strict=True
-    ):  # a few rows at a time, so that large matrices do not stand in memory several times
-        scale.copy_((part.abs().amax(dim=1) / 127).clamp(min=torch.finfo(torch.float32).tiny))
-        into.copy_((part / scale[:, None]).round().clamp(-127, 127))
+    rows = max(1, AT_ONCE // weight.shape[1])
+    return quantise_parts(weight.split(rows), (weight.shape[0], weight.shape[1]))
+
+
+def quantise_parts(parts: Iterable[Tensor], shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """As :func:`quantise`, from a few rows at a time: the whole never stands in memory as fp32."""
+    values, scales = torch.empty(shape, dtype=torch.int8), torch.empty(shape[0])
+    first = 0
+    for part in parts:
+        rows = slice(first, first := first + len(part))
+        scale = (part.abs().amax(dim=1) / 127).clamp(min=torch.finfo(torch.float32).tiny)
+        scales[rows] = scale
+        values[rows] = (part / scale[:, None]).round().clamp(-127, 127)
     return values, scales
 
 

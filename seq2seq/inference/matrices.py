@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from seq2seq.inference.int8 import Int8Embedding, Int8Linear, quantise
+from seq2seq.inference.int8 import AT_ONCE, Int8Embedding, Int8Linear, quantise, quantise_parts
 from seq2seq.inference.recurrent import Int8RecurrentLayer
 from seq2seq.nn.cells import RecurrentLayer
 from seq2seq.nn.stored import Weights
@@ -61,11 +61,18 @@ class Matrices:
     def _pack(self, weight: Tensor, bias: Tensor | None) -> Packed:
         key = id(weight), id(bias)
         if key not in self._known:
-            found = None if self._stored is None else self._stored.read_int8(weight)
-            values, scale = quantise(self.floats(weight)) if found is None else found
+            values, scale = self._quantised(weight)
             self._known[key] = _pack(values, scale, None if bias is None else self.floats(bias))
             self._keep += [weight] if bias is None else [weight, bias]
         return self._known[key]
+
+    def _quantised(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        if self._stored is None:
+            return quantise(self.floats(weight))
+        if found := self._stored.read_int8(weight):
+            return found
+        shape = weight.shape[0], weight.shape[1]
+        return quantise_parts(self._stored.read_rows(weight, at_once=AT_ONCE), shape)
 
 
 def _pack(values: Tensor, scale: Tensor, bias: Tensor | None) -> Packed:

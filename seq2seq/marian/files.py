@@ -6,6 +6,7 @@ import reprlib
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from seq2seq.config import ConfigError, read_json
-from seq2seq.weights import CheckpointError
+from seq2seq.weights import CheckpointError, read_slice
 
 __all__ = ["StoredTensor", "open_tensors"]
 
@@ -29,11 +30,11 @@ class StoredTensor:
 
     Attributes:
         shape: of it.
-        read: gives it, in its own number format.
+        read: gives it or, from one row to another, a part; in its own number format.
     """
 
     shape: tuple[int, ...]
-    read: Callable[[], Tensor]
+    read: Callable[..., Tensor]
 
 
 def open_tensors(folder: Path) -> dict[str, StoredTensor]:
@@ -63,24 +64,13 @@ def open_tensors(folder: Path) -> dict[str, StoredTensor]:
 
 
 def _open_safe(path: Path) -> dict[str, StoredTensor]:
-    def reader(name: str) -> Callable[[], Tensor]:
-        def read() -> Tensor:
-            try:  # opened each time: what was read of a file counts as memory while it is open
-                with safe_open(path, framework="pt") as file:
-                    tensor: Tensor = file.get_tensor(name)
-            except Exception as error:
-                raise _damaged(path) from error
-            return tensor
-
-        return read
-
     found = {}
     with safe_open(path, framework="pt") as file:
         for name in file.keys():  # noqa: SIM118  (not a mapping)
             part = file.get_slice(name)
             if str(part.get_dtype()) not in _FLOATS:
                 raise _odd(path, name)
-            found[name] = StoredTensor(tuple(part.get_shape()), reader(name))
+            found[name] = StoredTensor(tuple(part.get_shape()), partial(read_slice, path, name))
     return found
 
 
@@ -92,8 +82,12 @@ def _open_pickle(path: Path) -> dict[str, StoredTensor]:
     for name, value in loaded.items():
         if not isinstance(name, str) or not _is_plain(value):
             raise _odd(path, name)
-        found[name] = StoredTensor(tuple(value.shape), value.detach)
+        found[name] = StoredTensor(tuple(value.shape), partial(_rows, value))
     return found
+
+
+def _rows(value: Tensor, first: int = 0, end: int | None = None) -> Tensor:
+    return value.detach() if end is None else value[first:end].detach()
 
 
 def _is_plain(value: object) -> bool:

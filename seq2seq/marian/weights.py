@@ -99,19 +99,36 @@ class MarianStoredWeights:
             CheckpointError: it cannot be read, or is not finite.
         """
         name = self._names[id(parameter)]
-        parts = [part.read() for part in self._parts[name]]
-        value = parts[0].float() if len(parts) == 1 else torch.cat([part.float() for part in parts])
+        parts = [part.read().float() for part in self._parts[name]]
+        value = parts[0] if len(parts) == 1 else torch.cat(parts)
         value = value.reshape(parameter.shape)
-        if not is_finite(value):
-            raise CheckpointError(f"{self._folder}: weight {name!r} holds NaN or infinity")
+        self._check(value, name)
         if name == "output.bias" and self._excluded:
             value = value.clone()
             value[self._excluded] = float("-inf")
         return value
 
+    def read_rows(self, parameter: Tensor, *, at_once: int) -> Iterator[Tensor]:
+        """The same for a matrix, a few rows after the other: some ``at_once`` numbers of them.
+
+        Raises:
+            CheckpointError: as :meth:`read`.
+        """
+        name = self._names[id(parameter)]
+        step = max(1, at_once // parameter.shape[1])
+        for part in self._parts[name]:
+            for first in range(0, part.shape[0], step):
+                value = part.read(first, first + step).float()
+                self._check(value, name)
+                yield value
+
     def read_int8(self, parameter: Tensor) -> None:
         """None: Marian's folders have no matrices in 8 bits."""
         return
+
+    def _check(self, value: Tensor, name: str) -> None:
+        if not is_finite(value):
+            raise CheckpointError(f"{self._folder}: weight {name!r} holds NaN or infinity")
 
 
 def to_marian(model: TransformerModel) -> dict[str, Tensor]:
