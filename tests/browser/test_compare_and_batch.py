@@ -15,18 +15,19 @@ SENTENCES = ["Le chat dort.", "Je ne parle pas français.", "Elle lit un livre."
 def test_two_models_side_by_side(page: Page, artefacts: Path) -> None:
     page.locator("#text textarea").fill(CAT)
     tab(page, "Compare")
+    chosen = ("fr-en-transformer", "fr-en-gru-additive")
+    for box in page.locator("#compare-models label").all():
+        box.locator("input").set_checked((box.text_content() or "").strip() in chosen)
     page.locator("#compare-go").click()
     cards = page.locator("#comparison .card")
     expect(cards.locator(".js-plotly-plot")).to_have_count(2, timeout=SLOW)
-    for index, model in enumerate(("fr-en-transformer", "fr-en-gru-additive")):
+    for model in chosen:
         document = expected(model=model)
-        expect(cards.nth(index).locator("h3")).to_have_text(model)
-        words = cards.nth(index).locator(".translation .word:not(.special)")
+        card = cards.filter(has=page.get_by_role("heading", name=model, exact=True))
+        words = card.locator(".translation .word:not(.special)")
         assert "".join(words.all_text_contents()) == document.text.replace(" ", "")
     rows = page.locator("#comparison .steps tbody tr")
-    longest = max(
-        len(expected(model=m).target.pieces) for m in ("fr-en-transformer", "fr-en-gru-additive")
-    )
+    longest = max(len(expected(model=model).target.pieces) for model in chosen)
     expect(rows).to_have_count(longest)
     page.locator("#charts").screenshot(path=artefacts / "compare.png")
 

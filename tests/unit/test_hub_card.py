@@ -68,7 +68,9 @@ class TestWithMetadata:
         assert metadata(again)["model-index"][0]["results"][0]["metrics"][0]["value"] == 20.0
         assert "12.34" in with_metadata(once, name="m")  # none measured: the old ones stay
 
-    @pytest.mark.parametrize("name", ["fr-en-transformer", "fr-en-gru-additive"])
+    @pytest.mark.parametrize(
+        "name", ["fr-en-transformer", "fr-en-gru-additive", "fr-en-lstm-general"]
+    )
     def test_the_embedded_models(self, name: str) -> None:
         card = (ROOT / "checkpoints" / name / "README.md").read_text(encoding="utf-8")
         measured = json.loads((ROOT / "assets" / "results" / f"{name}.json").read_text())
