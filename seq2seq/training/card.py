@@ -23,6 +23,7 @@ def model_card(
     average: dict[str, Any],
     storage: str,
     results: dict[str, Any],
+    earlier: dict[str, Any] | None = None,
 ) -> str:
     """Markdown with the metadata header that the Hugging Face Hub reads.
 
@@ -34,6 +35,7 @@ def model_card(
         average: what ``train`` wrote into ``average.json``.
         storage: number format of the weights.
         results: what ``measure`` wrote; empty if nothing was measured yet.
+        earlier: history of the run that this one began with, if it is at hand.
     """
     data = experiment.data
     lines = [
@@ -55,7 +57,7 @@ def model_card(
         "",
         "## Training",
         "",
-        *_training(experiment, history, average),
+        *_training(experiment, history, average, earlier),
         "",
         "## Scores",
         "",
@@ -115,14 +117,20 @@ def _data(data: DataConfig, dataset: dict[str, Any]) -> list[str]:
 
 
 def _training(
-    experiment: Experiment, history: dict[str, Any], average: dict[str, Any]
+    experiment: Experiment,
+    history: dict[str, Any],
+    average: dict[str, Any],
+    earlier: dict[str, Any] | None,
 ) -> list[str]:
     config = experiment.training
     epochs = history["epoch"] + (1 if history["batch"] else 0)
+    begin = []
+    if name := experiment.begin:
+        said = f": {_effort(earlier)}" if earlier else ""
+        begin = [f"- began with the weights of `{name}` (`assets/configs/{name}.json`){said}"]
     return [
-        f"- {history['step']:,} updates, {history['tokens']:,} target pieces, "
-        f"{history['seconds'] / 60:.0f} minutes on {history['machine']} in {history['precision']}, "
-        f"in epoch {epochs}",
+        *begin,
+        f"- {_effort(history)}, in epoch {epochs}",
         f"- AdamW, peak learning rate {config.learning_rate:g}, {config.schedule} schedule, "
         f"{config.warmup_steps:,} updates of warm-up, batches of {config.batch_tokens:,} positions",
         f"- label smoothing {config.label_smoothing:g}, weight decay {config.weight_decay:g}, "
@@ -132,6 +140,13 @@ def _training(
         + ")",
         f"- settings: `assets/configs/{experiment.name}.json`",
     ]
+
+
+def _effort(history: dict[str, Any]) -> str:
+    return (
+        f"{history['step']:,} updates, {history['tokens']:,} target pieces, "
+        f"{history['seconds'] / 60:.0f} minutes on {history['machine']} in {history['precision']}"
+    )
 
 
 def _scores(tests: Sequence[dict[str, Any]]) -> list[str]:

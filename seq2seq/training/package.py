@@ -36,6 +36,7 @@ def package(run: Path, folder: Path, *, storage: Storage, results: Path | None =
     text = MosesBpe.load(run / "dataset", languages=data.languages, target_tags=data.target_tags)
     model = _model(run)
     measured = read_json(results) if results else {}
+    before = run.parent / experiment.begin / "history.json" if experiment.begin else None
     try:
         info = CheckpointInfo(
             name=experiment.name,
@@ -53,6 +54,7 @@ def package(run: Path, folder: Path, *, storage: Storage, results: Path | None =
             average=read_json(run / "average.json"),
             storage=storage,
             results=measured,
+            earlier=read_json(before) if before and before.is_file() else None,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ConfigError(

@@ -148,6 +148,22 @@ def test_measured_results_reach_the_card_and_the_attention_shown_first(
     assert (attention.layer, attention.head) == (0, 0)
 
 
+def test_the_card_says_what_a_run_began_with(trained: Trained, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    shutil.copytree(trained.run, second)
+    path = second / "experiment.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "begin": "first"}))
+    begun = "- began with the weights of `first` (`assets/configs/first.json`)"
+
+    def card() -> str:
+        assert main(["package", str(second), str(tmp_path / "made")]) == 0
+        return (tmp_path / "made" / "README.md").read_text(encoding="utf-8")
+
+    assert f"{begun}\n- 160 updates, " in card()
+    shutil.copytree(trained.run, first)
+    assert f"{begun}: 160 updates, " in card()
+
+
 def test_text_in_one_language_becomes_training_pairs(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
