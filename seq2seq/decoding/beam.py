@@ -167,13 +167,7 @@ class Beam:
         scored += [(self._score(node), node) for node in self.live]
         return max(scored, key=lambda pair: pair[0])[1]
 
-    def advance(
-        self,
-        proposals: Sequence[Proposal],
-        scores: Sequence[RowScores],
-        *,
-        judge_all: bool = True,
-    ) -> list[Verdict]:
+    def advance(self, proposals: Sequence[Proposal], scores: Sequence[RowScores]) -> list[Verdict]:
         """One step.
 
         In a search the best ``beam`` proposals may end hypotheses, and the best ``beam`` others
@@ -182,10 +176,10 @@ class Beam:
         Args:
             proposals: best first.
             scores: one entry per live hypothesis.
-            judge_all: go through all proposals, even those that cannot survive any more.
 
         Returns:
-            What became of each proposal that was judged.
+            What became of each proposal, up to the last that could survive: all after it are
+            outside the beam.
         """
         forced, at_limit = self.forced is not None, self.at_limit
         if at_limit and not forced and self._config.forced_end:
@@ -196,7 +190,7 @@ class Beam:
         verdicts: list[Verdict] = []
         ended: set[int] = set()
         for order, proposal in enumerate(proposals):
-            if not judge_all and order >= room and len(grown) == room:
+            if order >= room and len(grown) == room:
                 break
             ends = proposal.token == self._eos
             if ends and order < room:

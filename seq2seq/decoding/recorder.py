@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import islice
-from typing import NamedTuple
+from functools import partial
+from itertools import chain, islice, repeat
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,29 +26,39 @@ from seq2seq.decoding.trace import (
 __all__ = ["Recorder"]
 
 
-class _Draft(NamedTuple):
-    """An :class:`Expansion` whose attention is still on the device, in row ``row``."""
-
-    node: Node
-    entropy: float
-    row: int
-    candidates: tuple[Candidate, ...]
+_new_candidate = partial(tuple.__new__, Candidate)
 
 
-class _Step(NamedTuple):
-    """What holds for all candidates of one hypothesis."""
+class _Record(NamedTuple):
+    """What a step leaves behind, as the search had it."""
+
+    live: Sequence[Node]
+    scores: Sequence[RowScores]
+    entropies: Sequence[float]
+    barred: Sequence[Mapping[int, str]]
+    verdicts: Sequence[Verdict]
+
+
+class _Row(NamedTuple):
+    """A hypothesis and the pieces of it that are shown."""
 
     parent: Node
+    row: int
+    entropy: float
+    values: Sequence[float]
+    tokens: Sequence[int]
     divisor: float
     penalty: float
-    eos: int
     default: str
-    barred: Mapping[int, str]
-    at_limit: bool
+    reasons: Sequence[str] | None
+    verdicts: Sequence[Verdict]
 
 
 class Recorder:
     """The trace of one sentence.
+
+    While the search runs it only keeps what there is. A sentence has hundreds of candidates, nearly
+    all pruned, which are made at its end without a line of Python for each.
 
     Args:
         beam: the search; its root becomes node 0.
@@ -58,7 +69,7 @@ class Recorder:
     def __init__(self, beam: Beam, *, config: SearchConfig, eos: int) -> None:
         beam.live[0].number = 0
         self._nodes = 1
-        self._steps: list[list[_Draft]] = []
+        self._records: list[_Record] = []
         self._prefix = beam.request.prefix
         self._source_length = beam.request.source_length
         self._limit = beam.request.limit
@@ -85,30 +96,11 @@ class Recorder:
             barred: pieces that may not follow.
             verdicts: of the proposals of this step, whichever hypothesis they belong to.
         """
-        judged: dict[int, dict[int, list[Verdict]]] = {}
-        for verdict in verdicts:
-            proposal, child, _ = verdict
-            judged.setdefault(proposal.slot, {}).setdefault(proposal.token, []).append(verdict)
+        for _, child, _ in verdicts:
             if child is not None:
                 child.number = self._nodes
                 self._nodes += 1
-        position = live[0].length
-        forced = position < len(self._prefix)
-        divisor = self._length_penalty.divisor(float(position + 1))
-        drafts = []
-        for slot, node in enumerate(live):
-            step = _Step(
-                parent=node,
-                divisor=divisor,
-                penalty=scores[slot].penalty,
-                eos=self._eos,
-                default="not the forced token" if forced else self._otherwise,
-                barred={} if forced else barred[slot],
-                at_limit=position >= self._limit and not forced,
-            )
-            candidates = self._candidates(step, scores[slot], judged.get(slot, {}))
-            drafts.append(_Draft(node, entropies[slot], scores[slot].row, candidates))
-        self._steps.append(drafts)
+        self._records.append(_Record(live, scores, entropies, barred, verdicts))
 
     def finish(self, beam: Beam, attention: Sequence[np.ndarray]) -> Trace:
         """The whole trace.
@@ -118,16 +110,26 @@ class Recorder:
             attention: for every step (rows, S), mean over layers and heads; empty for a model
                 without attention.
         """
-        steps = tuple(
-            TraceStep(
-                position,
-                tuple(
-                    self._expansion(draft, attention[position] if len(attention) else None)
-                    for draft in drafts
-                ),
-            )
-            for position, drafts in enumerate(self._steps)
-        )
+        rows = [self._rows(record) for record in self._records]
+        pruned = iter(_pruned([row for several in rows for row in several]))
+        steps = []
+        for position, several in enumerate(rows):
+            weights: list[list[float]] = []
+            if len(attention):
+                weights = attention[position][:, : self._source_length].tolist()
+            expansions = [
+                Expansion(
+                    node=_number(row.parent),
+                    parent=None if row.parent.parent is None else _number(row.parent.parent),
+                    token=row.parent.token,
+                    cumulative=row.parent.cumulative,
+                    entropy=row.entropy,
+                    attention=tuple(weights[row.row]) if weights else None,
+                    candidates=tuple(self._judged(row, next(pruned))),
+                )
+                for row in several
+            ]
+            steps.append(TraceStep(position, tuple(expansions)))
         finished = tuple(
             FinishedHypothesis(
                 node=_number(entry.node),
@@ -138,86 +140,113 @@ class Recorder:
             )
             for entry in beam.finished
         )
-        return Trace(steps=steps, finished=finished, forced=len(self._prefix))
+        return Trace(steps=tuple(steps), finished=finished, forced=len(self._prefix))
 
-    def _candidates(
-        self, step: _Step, scores: RowScores, verdicts: dict[int, list[Verdict]]
-    ) -> tuple[Candidate, ...]:
-        """The most probable pieces and every survivor, best first."""
-        found: list[Candidate] = []
-        base, divisor, penalty = step.parent.cumulative, step.divisor, step.penalty
-        special = step.at_limit or not step.barred.keys().isdisjoint(scores.tokens)
-        reason = step.default
-        pairs = zip(scores.log_probabilities, scores.tokens, strict=True)
-        for rank, (value, token) in enumerate(islice(pairs, self._shown), start=1):
-            if value == -math.inf:
-                break
-            if token in verdicts:
-                found += [
-                    _candidate(step, token, v.proposal.log_probability, rank, v.node, v.reason)
-                    for v in verdicts.pop(token)
-                ]
-                continue
-            if special:
-                reason = _reason(step, token)
-            total = base + value
-            shown = total / divisor + penalty
-            found.append(
-                Candidate(
-                    token, math.exp(min(value, 0.0)), rank, value, total, shown, "pruned", reason,
-                    None,
+    def _rows(self, record: _Record) -> list[_Row]:
+        """What is shown of a step."""
+        judged: dict[int, list[Verdict]] = {}
+        position = record.live[0].length
+        forced = position < len(self._prefix)
+        at_limit = position >= self._limit and not forced
+        default = "not the forced token" if forced else self._otherwise
+        divisor = self._length_penalty.divisor(float(position + 1))
+        for verdict in record.verdicts:
+            # The others are what they would be if they had not been proposed.
+            if verdict.node is not None or verdict.reason != default or at_limit:
+                judged.setdefault(verdict.proposal.slot, []).append(verdict)
+        rows = []
+        for slot, (node, scores) in enumerate(zip(record.live, record.scores, strict=True)):
+            values, tokens = scores.log_probabilities[: self._shown], scores.tokens[: self._shown]
+            if values and values[-1] == -math.inf:
+                possible = values.index(-math.inf)
+                values, tokens = values[:possible], tokens[:possible]
+            barred = {} if forced else record.barred[slot]
+            reasons = None
+            if at_limit or not barred.keys().isdisjoint(tokens):
+                limited = "length limit" if at_limit else default
+                usual = {self._eos: default}
+                reasons = [barred.get(token, usual.get(token, limited)) for token in tokens]
+            rows.append(
+                _Row(
+                    node,
+                    scores.row,
+                    record.entropies[slot],
+                    values,
+                    tokens,
+                    divisor,
+                    scores.penalty,
+                    default,
+                    reasons,
+                    judged.get(slot, ()),
                 )
-            )  # fmt: skip
-        others = [v for judged in verdicts.values() for v in judged if v.node is not None]
+            )
+        return rows
+
+    def _judged(self, row: _Row, candidates: list[Candidate]) -> list[Candidate]:
+        """The same with those in their places that were proposed, best first."""
+        if row.reasons is not None:
+            candidates = [
+                one._replace(reason=reason)
+                for one, reason in zip(candidates, row.reasons, strict=True)
+            ]
+        places: dict[int, list[Candidate]] = {}
+        others = []
+        for proposal, node, reason in row.verdicts:
+            _, _, token, value, rank = proposal
+            place = rank - 1
+            shown = place < len(candidates) and candidates[place].token == token
+            if node is None and not shown:
+                continue
+            fate: Fate = "pruned"
+            if node is not None:
+                fate = "finished" if token == self._eos else "kept"
+            number = None if node is None else node.number
+            numbers: Sequence[Any] = candidates[place][:6] if shown else ()
+            if not numbers or numbers[3] != value:  # a draw has read it in another way
+                total = row.parent.cumulative + value
+                chance = math.exp(min(value, 0.0))
+                numbers = token, chance, rank, value, total, total / row.divisor + row.penalty
+            found = _new_candidate((*numbers, fate, reason, number))
+            if shown:
+                places.setdefault(place, []).append(found)
+            else:
+                others.append(found)
+        for place in sorted(places, reverse=True):
+            candidates[place : place + 1] = places[place]
         if others:
-            found += [_candidate(step, *v.proposal[2:], v.node, v.reason) for v in others]
-            found.sort(key=lambda candidate: -candidate.cumulative)
-        return tuple(found)
+            candidates += others
+            candidates.sort(key=lambda candidate: -candidate.cumulative)
+        return candidates
 
-    def _expansion(self, draft: _Draft, attention: np.ndarray | None) -> Expansion:
-        node = draft.node
-        weights = None
-        if attention is not None:
-            weights = tuple(attention[draft.row, : self._source_length].tolist())
-        return Expansion(
-            node=_number(node),
-            parent=None if node.parent is None else _number(node.parent),
-            token=node.token,
-            cumulative=node.cumulative,
-            entropy=draft.entropy,
-            attention=weights,
-            candidates=draft.candidates,
+
+def _pruned(rows: Sequence[_Row]) -> list[list[Candidate]]:
+    """Of every row the pieces that are shown, as if none had been proposed."""
+    sizes = [len(row.values) for row in rows]
+    values = np.array(list(chain.from_iterable(row.values for row in rows)), dtype=np.float64)
+    parents, divisors, penalties = (
+        np.repeat(numbers, sizes)
+        for numbers in (
+            [row.parent.cumulative for row in rows],
+            [row.divisor for row in rows],
+            [row.penalty for row in rows],
         )
-
-
-def _candidate(
-    step: _Step, token: int, value: float, rank: int, node: Node | None, reason: str
-) -> Candidate:
-    """One that was proposed."""
-    cumulative = step.parent.cumulative + value
-    fate: Fate = "pruned"
-    if node is not None:
-        fate = "finished" if token == step.eos else "kept"
-    return Candidate(
-        token,
-        math.exp(min(value, 0.0)),
-        rank,
-        value,
-        cumulative,
-        cumulative / step.divisor + step.penalty,
-        fate,
-        reason,
-        None if node is None else node.number,
     )
-
-
-def _reason(step: _Step, token: int) -> str:
-    """Why a piece that was not even proposed did not survive."""
-    if token in step.barred:
-        return step.barred[token]
-    if step.at_limit and token != step.eos:
-        return "length limit"
-    return step.default
+    totals = parents + values
+    made = map(
+        _new_candidate,
+        zip(
+            chain.from_iterable(row.tokens for row in rows),
+            np.exp(np.minimum(values, 0.0)).tolist(),
+            chain.from_iterable(range(1, size + 1) for size in sizes),
+            values.tolist(),
+            totals.tolist(),
+            (totals / divisors + penalties).tolist(),
+            repeat("pruned"),
+            chain.from_iterable(repeat(row.default, len(row.values)) for row in rows),
+            repeat(None),
+        ),
+    )
+    return [list(islice(made, size)) for size in sizes]
 
 
 def _number(node: Node) -> int:

@@ -226,9 +226,7 @@ class _Search:
         after, reading = self._read(tokens, state, demand)
         for place, number in enumerate(active):
             rows = slice(bounds[place], bounds[place + 1])
-            verdicts = self._beams[number].advance(
-                reading.proposals[place], reading.scores[rows], judge_all=demand.trace
-            )
+            verdicts = self._beams[number].advance(reading.proposals[place], reading.scores[rows])
             if demand.trace:
                 self._recorders[number].record(
                     live[place],
