@@ -11,7 +11,7 @@ from seq2seq.config.models import ModelConfig
 from seq2seq.config.search import SearchConfig
 from seq2seq.config.settings import ConfigError, Settings, read_json
 
-__all__ = ["DataConfig", "DataFile", "Experiment", "TrainingConfig"]
+__all__ = ["DataConfig", "DataFile", "Experiment", "TextFile", "TrainingConfig"]
 
 _NAME = re.compile(r"(?=[^.])[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*")  # of a folder
 
@@ -42,6 +42,28 @@ class DataFile(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextFile(Settings):
+    """Sentences of one language, plain or gzip.
+
+    Attributes:
+        path: relative to a data folder given on the command line.
+        language: of the sentences.
+        columns: language of each column; empty for a sentence a line.
+        most: sentences at most, drawn at random; None for all.
+    """
+
+    path: str
+    language: str
+    columns: tuple[str, ...] = ()
+    most: int | None = None
+
+    def __post_init__(self) -> None:
+        known = not self.columns or self.columns.count(self.language) == 1
+        self._require(known, "columns", f"empty, or name {self.language!r} once")
+        self._require(self.most is None or self.most > 0, "most", "above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataConfig(Settings):
     """What ``prepare`` reads and how it cleans and mixes it.
 
@@ -51,6 +73,10 @@ class DataConfig(Settings):
         zero_shot: directions that the model offers without having met a pair of them, between
             languages that it can read and write (Johnson 2017).
         train, dev: files of pairs; every direction needs one of each.
+        repair: text of one language from which sentences are to be repaired: spans of their pieces
+            are masked, and the model writes the whole, told the language as for a translation
+            (denoising, Lewis 2020). It learns to write, and what each tag means.
+        masked: share of the pieces that are masked there.
         license: of a model trained on this text, as the Hugging Face Hub writes it.
         origins: what the text is and under which licence, for the model card.
         vocabulary: size of the joint BPE vocabulary, special and byte pieces included.
@@ -70,6 +96,8 @@ class DataConfig(Settings):
     directions: tuple[tuple[str, str], ...]
     train: tuple[DataFile, ...]
     dev: tuple[DataFile, ...]
+    repair: tuple[TextFile, ...] = ()
+    masked: float = 0.35
     zero_shot: tuple[tuple[str, str], ...] = ()
     license: str = "unknown"
     origins: tuple[str, ...] = ()
@@ -111,6 +139,13 @@ class DataConfig(Settings):
             "zero_shot",
             "other directions between languages that are read and written in training",
         )
+        for text in self.repair:
+            if text.language not in written:
+                raise ConfigError(
+                    f"TextFile.language: {text.path} is to be repaired in {text.language!r}, "
+                    "which no direction writes"
+                )
+        self._require(0 < self.masked < 1, "masked", "in (0, 1)")
         self._require(300 <= self.vocabulary <= 65535, "vocabulary", "between 300 and 65535")
         self._require(self.max_pieces > 1, "max_pieces", "above 1")
         self._require(self.max_ratio > 1, "max_ratio", "above 1")

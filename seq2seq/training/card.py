@@ -96,6 +96,13 @@ def _data(data: DataConfig, dataset: dict[str, Any]) -> list[str]:
     for file in data.train:
         note = f" (only towards {_NAMES.get(file.toward, file.toward)})" if file.toward else ""
         lines.append(f"- `{file.path}`{note}")
+    for text in data.repair:
+        most = f"{text.most:,} sentences at most" if text.most else "all sentences"
+        language = _NAMES.get(text.language, text.language)
+        lines.append(
+            f"- `{text.path}`: {most}, {data.masked:.0%} of their pieces masked, to be repaired in "
+            f"{language}"
+        )
     lines += ["", *data.origins, ""] if data.origins else [""]
     words = f"Joint BPE vocabulary of {dataset['vocabulary']:,} pieces, 256 of them bytes. "
     if data.copy_rate:

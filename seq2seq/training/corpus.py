@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from seq2seq.config import ConfigError, DataConfig, DataFile
+from seq2seq.config import ConfigError, DataConfig, DataFile, TextFile
 
 __all__ = [
     "Corpus",
@@ -19,9 +19,12 @@ __all__ = [
     "copy_pairs",
     "find_folder",
     "gather",
+    "gather_text",
     "join_pairs",
+    "mask_spans",
     "mix",
     "read_pairs",
+    "read_text",
 ]
 
 Pair = tuple[str, str]
@@ -38,6 +41,7 @@ _RARE_RANGES = (
     (0xAC00, 0xD7A3),
 )  # fmt: skip
 _MOST_JOINED = 5
+_LONGEST_SPAN = 5  # a mean of 3 pieces, as BART's
 
 
 def gather(config: DataConfig, files: Iterable[DataFile], folders: Sequence[Path]) -> Corpus:
@@ -67,20 +71,49 @@ def find_folder(path: str, folders: Sequence[Path]) -> Path:
 
 def read_pairs(file: DataFile, folder: Path, source: str, target: str) -> Iterator[Pair]:
     """Yield (source, target) of each line of a tab-separated file, plain or gzip."""
-    path = folder / file.path
     columns = file.columns.index(source), file.columns.index(target)
+    for cells in _rows(folder / file.path, file.columns):
+        yield cells[columns[0]].strip(), cells[columns[1]].strip()
+
+
+def read_text(file: TextFile, folder: Path) -> Iterator[str]:
+    """Yield the sentence of each line of a file of text in one language."""
+    column = file.columns.index(file.language) if file.columns else 0
+    for cells in _rows(folder / file.path, file.columns):
+        yield cells[column].strip()
+
+
+def gather_text(config: DataConfig, folders: Sequence[Path]) -> Corpus:
+    """The sentences that are to be repaired, as pairs of equal sides, by language.
+
+    Raises:
+        ConfigError: as :func:`gather`.
+    """
+    chance = random.Random(config.seed)  # noqa: S311
+    corpus: Corpus = {}
+    for file in config.repair:
+        sentences = list(read_text(file, find_folder(file.path, folders)))
+        if file.most is not None and file.most < len(sentences):
+            sentences = chance.sample(sentences, file.most)
+        pairs = corpus.setdefault((file.language, file.language), [])
+        pairs += zip(sentences, sentences, strict=True)
+    return corpus
+
+
+def _rows(path: Path, columns: Sequence[str]) -> Iterator[list[str]]:
+    """Cells of every line of a file, plain or gzip; without ``columns`` a line is one cell."""
     number = 0
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
             for number, raw in enumerate(stream, start=1):
-                fields = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-                cells = fields.split("\t")
-                if len(cells) < len(file.columns):
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                cells = line.split("\t") if columns else [line]
+                if len(cells) < len(columns):
                     raise ConfigError(
                         f"{path}: line {number} has {len(cells)} columns, "
-                        f"{len(file.columns)} are needed ({', '.join(file.columns)})"
+                        f"{len(columns)} are needed ({', '.join(columns)})"
                     )
-                yield cells[columns[0]].strip(), cells[columns[1]].strip()
+                yield cells
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{path}: cannot be read ({reason})") from error
@@ -173,3 +206,20 @@ def join_pairs(pairs: list[Pair], direction: Direction, *, rate: float, seed: in
         )
         result.append((source, target))
     return result
+
+
+def mask_spans(ids: Sequence[int], *, mask: int, rate: float, chance: random.Random) -> list[int]:
+    """Spans of one to five pieces each replaced by one ``mask``, ``rate`` of all pieces in sum.
+
+    Text infilling as BART does it (Lewis 2020, section 2.2); one piece stays at least.
+    """
+    left, wanted = list(ids), min(round(rate * len(ids)), len(ids) - 1)
+    while wanted > 0:
+        length = min(chance.randint(1, _LONGEST_SPAN), wanted)
+        first = chance.randrange(len(left) - length + 1)
+        if mask in left[first : first + length]:
+            wanted -= 1  # ends even where spans no longer fit between the others
+            continue
+        left[first : first + length] = [mask]
+        wanted -= length
+    return left

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from seq2seq.config import DataConfig, DataFile
-from seq2seq.training.corpus import find_folder, read_pairs
+from seq2seq.training.corpus import find_folder, read_pairs, read_text
 
 __all__ = ["SharedSentences", "shared_sentences"]
 
@@ -33,12 +34,17 @@ def shared_sentences(
         ConfigError: a file cannot be read.
     """
     held_out = [(file, _columns(file, folders)) for file in tests]
-    for file in data.train:
-        for language, sentences in _columns(file, folders).items():
+    pairs = ((file.path, _columns(file, folders)) for file in data.train)
+    text = (
+        (file.path, {file.language: set(read_text(file, find_folder(file.path, folders)))})
+        for file in data.repair
+    )
+    for path, found in chain(pairs, text):
+        for language, sentences in found.items():
             for test, columns in held_out:
                 if language in columns:
                     shared = len(sentences & columns[language])
-                    yield SharedSentences(file.path, test.path, language, shared)
+                    yield SharedSentences(path, test.path, language, shared)
 
 
 def _columns(file: DataFile, folders: Sequence[Path]) -> dict[str, set[str]]:

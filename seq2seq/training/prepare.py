@@ -17,7 +17,17 @@ from seq2seq.config import ConfigError, DataConfig, Experiment
 from seq2seq.files import new_folder, write_json
 from seq2seq.text.encoding import TextError
 from seq2seq.text.moses_bpe import MosesBpe
-from seq2seq.training.corpus import Corpus, Direction, clean, copy_pairs, gather, join_pairs, mix
+from seq2seq.training.corpus import (
+    Corpus,
+    Direction,
+    clean,
+    copy_pairs,
+    gather,
+    gather_text,
+    join_pairs,
+    mask_spans,
+    mix,
+)
 from seq2seq.training.data import dev_split, train_split, write_ids
 
 __all__ = ["prepare"]
@@ -56,6 +66,9 @@ def prepare(experiment: Experiment, *, data: Sequence[Path], out: Path) -> None:
         counts["joined"] += len(joined)
         counts["copied characters"] += len(copied)
         pairs.extend(joined + copied)
+    broken, _ = clean(gather_text(config, data), dev, max_ratio=config.max_ratio)
+    counts["to repair"] = sum(map(len, broken.values()))
+    corpus |= broken
     with new_folder(out / "dataset") as folder:
         text.save(folder)
         write_json(folder / "vocabulary.json", list(text.pieces))
@@ -116,6 +129,8 @@ def _cutter(text: MosesBpe, config: DataConfig | None = None, variant: int = 0) 
             if dropout
             else text.encode_prefix(sentence, language=language)
         )
+        if config and is_source and direction[0] == direction[1]:
+            ids = mask_spans(ids, mask=text.unk_id, rate=config.masked, chance=chance)
         return [*tag, *ids, text.eos_id]
 
     return cut

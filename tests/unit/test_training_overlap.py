@@ -1,12 +1,13 @@
 """Test sentences in training files."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
 from seq2seq.cli import main
-from seq2seq.config import DataConfig, DataFile
+from seq2seq.config import DataConfig, DataFile, TextFile
 from seq2seq.training.overlap import SharedSentences, shared_sentences
 
 TRAIN = [("Hello.", "Bonjour."), ("Cat.", "Chat."), ("Dog.", "Chien.")]
@@ -37,6 +38,14 @@ def test_shared_sentences_are_counted_once_by_language(folder: Path) -> None:
     train = DataFile(path="train.tsv")
     data = DataConfig(directions=(("fr", "en"),), train=(train,), dev=(train,))
     tests = [DataFile(path="fr.tsv"), DataFile(path="de.tsv", columns=("en", "de"))]
+    text = TextFile(path="de.tsv", language="en", columns=("en", "de"))
+    alone = dataclasses.replace(data, repair=(text,))
+    assert list(shared_sentences(alone, tests[:1], [folder]))[2:] == [
+        SharedSentences("de.tsv", "fr.tsv", "en", 0)
+    ]
+    assert list(shared_sentences(alone, tests[1:], [folder]))[1:] == [
+        SharedSentences("de.tsv", "de.tsv", "en", 2)
+    ]
     assert list(shared_sentences(data, tests, [folder])) == [
         SharedSentences("train.tsv", "fr.tsv", "en", 0),
         SharedSentences("train.tsv", "de.tsv", "en", 2),

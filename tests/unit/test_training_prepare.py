@@ -2,13 +2,17 @@
 
 import gzip
 import json
+import random
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seq2seq.config import ConfigError, Experiment
 from seq2seq.text.moses_bpe import MosesBpe
+from seq2seq.training.corpus import mask_spans
 from seq2seq.training.data import ParallelIds
 from seq2seq.training.prepare import prepare
 from seq2seq.training.validate import Vocabulary
@@ -152,3 +156,55 @@ def test_the_vocabulary_of_another_run_is_taken_over(folder: Path) -> None:
     assert first == taken
     with pytest.raises(ConfigError, match=r"begin: .*tokenizer.json"):
         prepare(second, data=[folder], out=folder / "elsewhere" / "second")
+
+
+def test_text_of_one_language_is_masked_to_be_repaired(folder: Path) -> None:
+    lines = [
+        f"A {word} without a name {verb}." for word in WORDS.values() for verb in VERBS.values()
+    ]
+    (folder / "mono.txt.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    repair = [
+        {"path": "mono.txt.gz", "language": "en", "most": 15},
+        {"path": "dev.tsv", "language": "fr", "columns": ["en", "fr"]},
+        {"path": "train.tsv.gz", "language": "fr", "columns": ["en", "fr"], "most": 7},
+    ]
+    directions = [["fr", "en"], ["en", "fr"]]
+    settings = experiment(directions=directions, repair=repair, masked=0.4, copy_rate=0.0)
+    prepare(settings, data=[folder], out=folder / "run")
+    dataset = folder / "run" / "dataset"
+    report = json.loads((dataset / "dataset.json").read_text())
+    assert report["cleaning"]["to repair"] == 15 + 7  # nothing that stands in the dev set
+    assert report["train"] == 2 * 130 + 15 + 7
+    text = MosesBpe.load(dataset, languages=("fr", "en"), target_tags=True)
+    train = ParallelIds.open(dataset, "train.0")
+    broken = [[side.tolist() for side in train.pair(row)] for row in range(260, 282)]
+    assert [text.piece_text(source[0]) for source, _ in broken] == ["<2en>"] * 15 + ["<2fr>"] * 7
+    whole = {text.decode(target, language="en").text for _, target in broken[:15]}
+    assert whole < set(lines)
+    for source, target in broken:
+        masks = source.count(text.unk_id)
+        assert masks
+        assert len(source) - 1 - masks == pytest.approx(0.6 * len(target), abs=2)
+        rest = iter(target)
+        assert all(piece in rest for piece in source[1:] if piece != text.unk_id)
+
+
+def test_what_cannot_be_repaired_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"x\.txt is to be repaired in 'fr', which no direction"):
+        experiment(repair=[{"path": "x.txt", "language": "fr"}])
+    with pytest.raises(ConfigError, match=r"TextFile\.columns"):
+        experiment(repair=[{"path": "x.tsv", "language": "en", "columns": ["de", "fr"]}])
+    with pytest.raises(ConfigError, match="masked"):
+        experiment(masked=1.0)
+
+
+@given(
+    st.lists(st.integers(4, 50), min_size=1, max_size=40), st.floats(0.05, 0.95), st.integers(0, 9)
+)
+def test_masks_stand_for_pieces(ids: list[int], rate: float, seed: int) -> None:
+    masked = mask_spans(ids, mask=3, rate=rate, chance=random.Random(seed))
+    rest = iter(ids)
+    assert all(piece in rest for piece in masked if piece != 3)
+    assert any(piece != 3 for piece in masked)
+    gone = len(ids) - sum(piece != 3 for piece in masked)
+    assert masked.count(3) <= gone <= round(rate * len(ids))
