@@ -40,15 +40,16 @@ def build_models_tab(models: Sequence[ModelResults]) -> None:
     if shown:
         _section(wording.ALIGNMENTS_TITLE)
         _text(wording.HELP_ALIGNMENTS)
-    for number, (model, one) in enumerate(shown):
-        note = wording.ALIGNMENT_NOTE.format(
-            model=model.name,
-            direction=wording.direction_name(*one.direction),
-            rate=percent(one.best.error_rate),
-            sentences=one.sentences,
-        )
-        value = {**_chart(head_errors(one), head_errors_table(one)), "note": note}
-        panel("plot", elem_id=f"alignment-{number}", label=note, value=value)
+    with gr.Row(elem_classes="maps"):
+        for number, (model, one) in enumerate(shown):
+            note = wording.ALIGNMENT_NOTE.format(
+                model=model.name,
+                direction=wording.direction_name(*one.direction),
+                rate=percent(one.best.error_rate),
+                sentences=one.sentences,
+            )
+            value = {**_chart(head_errors(one), head_errors_table(one)), "note": note}
+            panel("plot", elem_id=f"alignment-{number}", label=note, value=value)
 
 
 def scores_table(models: Sequence[ModelResults]) -> Table:
