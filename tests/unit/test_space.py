@@ -122,7 +122,9 @@ def test_loading_a_model_loads_no_compiler() -> None:
         "from seq2seq.catalogue import embedded_folders\n"
         "from seq2seq import Translator\n"
         "for name in embedded_folders():\n"
-        "    Translator.load(name, device='cpu').translate('Le chat dort.')\n"
+        "    translator = Translator.load(name, device='cpu')\n"
+        "    source, target = translator.info.directions[0]\n"
+        "    translator.translate('Le chat dort.', source=source, target=target)\n"
         "print('torch._dynamo' in sys.modules, 'spaces' in sys.modules)\n"
     )
     done = subprocess.run(
