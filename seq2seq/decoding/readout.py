@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +22,17 @@ from seq2seq.decoding.inputs import SearchError
 from seq2seq.decoding.sampling import draw
 from seq2seq.nn.model import Largest, largest
 
-__all__ = ["Demand", "Pick", "Reading", "pack", "read_largest", "read_logits", "to_host", "unpack"]
+__all__ = [
+    "Demand",
+    "Pick",
+    "Reading",
+    "from_host",
+    "pack",
+    "read_largest",
+    "read_logits",
+    "to_host",
+    "unpack",
+]
 
 
 @dataclass(frozen=True)
@@ -136,9 +147,9 @@ def _read(
 
 def _read_compared(best: Largest, demand: Demand, penalties: Tensor | None) -> Reading:
     """Where one operator compares all pieces, before they become lists."""
-    _check(best.log_probabilities[:, 0].tolist())
+    _check(best.log_probabilities.select(1, 0).tolist())
     proposals = _by_sentence(*(tensor.tolist() for tensor in _propose(best, demand)))
-    rows = len(best.tokens)
+    rows = best.tokens.shape[0]
     by_row = [0.0] * rows if penalties is None else penalties.tolist()
     if not demand.trace or best.entropies is None:
         none: list[tuple[()]] = [()] * rows
@@ -166,7 +177,7 @@ def _propose(best: Largest, demand: Demand) -> tuple[Tensor, ...]:
     found: tuple[Tensor, ...] = torch.ops.seq2seq.propose(
         best.log_probabilities,
         best.tokens,
-        torch.tensor(demand.bases, dtype=torch.float64),
+        from_host(demand.bases, best.tokens.device),
         demand.bounds,
         pieces,
         ends,
@@ -209,6 +220,11 @@ def _compare(
             )
         )
     return found
+
+
+def from_host(numbers: Sequence[int] | Sequence[float], device: torch.device) -> Tensor:
+    """A vector (int64 or float64), by way of numpy: twice as fast as torch for a few numbers."""
+    return torch.from_numpy(np.array(numbers)).to(device)
 
 
 def to_host(tensors: Sequence[Tensor]) -> list[list[Any]]:

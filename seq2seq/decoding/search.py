@@ -27,7 +27,7 @@ from seq2seq.decoding.beam import Beam, Finished
 from seq2seq.decoding.constraints import Constraints
 from seq2seq.decoding.hypotheses import AttentionLog, Node
 from seq2seq.decoding.inputs import SearchError, read_requests
-from seq2seq.decoding.readout import Demand, Pick, Reading, read_largest, read_logits
+from seq2seq.decoding.readout import Demand, Pick, Reading, from_host, read_largest, read_logits
 from seq2seq.decoding.recorder import Recorder
 from seq2seq.decoding.sampling import Dice
 from seq2seq.decoding.scoring import CoveragePenalty
@@ -194,10 +194,10 @@ class _Search:
             if not live:
                 return
             rows, pieces = [node.row for node in live], [node.token for node in live]
-            if rows == list(range(len(tokens))):  # nothing moved: nothing to copy
-                tokens = torch.tensor(pieces, device=device)
+            before, tokens = tokens.shape[0], from_host(pieces, device)
+            if rows == list(range(before)):  # nothing moved: nothing to copy
                 continue
-            index, tokens = torch.tensor([rows, pieces], device=device)
+            index = from_host(rows, device)
             state = state.select(index)
             if self._coverage is not None:
                 self._coverage = self._coverage.index_select(0, index)

@@ -55,7 +55,7 @@ class Cache:
 
         They are taken if two steps go on from the same state.
         """
-        if used != self.used or used + rows > len(self.entries):
+        if used != self.used or used + rows > self.entries.shape[0]:
             return False
         self.used += rows
         return True
@@ -189,7 +189,7 @@ class CompiledTransformer(CompiledModel[CompiledState]):
     def _step(self, tokens: Tensor, state: CompiledState, count: int) -> Step[CompiledState]:
         """See :class:`CompiledModel`."""
         memory, cache, ancestors, used = state.memory, state.cache, state.ancestors, state.used
-        rows = len(tokens)
+        rows = tokens.shape[0]
         if not cache.append(used, rows):
             cache, ancestors = cache.copy(ancestors, rows)
             used = cache.used
@@ -214,7 +214,7 @@ class CompiledTransformer(CompiledModel[CompiledState]):
     def _placed(self, side: int, length: int) -> Tensor:
         """A table of at least ``length`` positions."""
         table = self._positions[side]
-        if length <= len(table):
+        if length <= table.shape[0]:
             return table
         if self._learned:
             raise ValueError(
