@@ -223,7 +223,7 @@ def _compare(
 
 
 def from_host(numbers: Sequence[int] | Sequence[float], device: torch.device) -> Tensor:
-    """A vector (int64 or float64), by way of numpy: twice as fast as torch for a few numbers."""
+    """A vector (int64 or float64), by way of numpy, which is faster for a few numbers."""
     return torch.from_numpy(np.array(numbers)).to(device)
 
 
