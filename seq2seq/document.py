@@ -151,7 +151,4 @@ class Writer:
     def _piece_texts(self, trace: Trace | None) -> dict[int, str]:
         if trace is None:
             return {}
-        ids = {c.token for step in trace.steps for e in step.expansions for c in e.candidates}
-        ids |= {e.token for step in trace.steps for e in step.expansions}
-        ids |= {token for hypothesis in trace.finished for token in hypothesis.tokens}
-        return {token: self.text.piece_text(token) for token in sorted(ids)}
+        return {token: self.text.piece_text(token) for token in sorted(trace.tokens)}

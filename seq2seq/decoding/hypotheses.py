@@ -98,6 +98,9 @@ class AttentionLog:
         """
         if not paths:
             return []
+        if self._steps[0].device.type == "cpu":
+            arrays = [step.float().numpy() for step in self._steps]
+            return [_along(arrays, path) for path in paths]
         wanted: list[list[int]] = [[] for _ in self._steps]
         for path in paths:
             for step, row in enumerate(path):
@@ -126,3 +129,11 @@ class AttentionLog:
         everything = torch.cat(self._steps).mean(dim=middle, dtype=torch.float32).cpu().numpy()
         ends = np.cumsum([len(step) for step in self._steps])
         return np.split(everything, ends[:-1])
+
+
+def _along(steps: Sequence[np.ndarray], path: Sequence[int]) -> np.ndarray:
+    """Of every step the row that a path took."""
+    found = np.empty((len(path), *steps[0].shape[1:]), dtype=np.float32)
+    for place, row in enumerate(path):
+        found[place] = steps[place][row]
+    return found

@@ -155,7 +155,7 @@ def _read_compared(best: Largest, demand: Demand, penalties: Tensor | None) -> R
         none: list[tuple[()]] = [()] * rows
         scores = list(map(RowScores, range(rows), none, none, by_row))
         return Reading(scores=scores, proposals=proposals, entropies=[])
-    values, tokens = best.log_probabilities.tolist(), best.tokens.tolist()
+    values, tokens = best.log_probabilities.numpy(), best.tokens.numpy()
     scores = list(map(RowScores, range(rows), values, tokens, by_row))
     return Reading(scores=scores, proposals=proposals, entropies=best.entropies.tolist())
 

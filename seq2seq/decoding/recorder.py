@@ -1,9 +1,9 @@
-"""Writes the trace of one sentence while the search runs; it changes nothing in it."""
+"""Keeps the trace of one sentence while the search runs, and writes it when it is read."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice, repeat
 from typing import Any, NamedTuple
@@ -43,7 +43,6 @@ class _Row(NamedTuple):
     """A hypothesis and the pieces of it that are shown."""
 
     parent: Node
-    row: int
     entropy: float
     values: Sequence[float]
     tokens: Sequence[int]
@@ -55,10 +54,10 @@ class _Row(NamedTuple):
 
 
 class Recorder:
-    """The trace of one sentence.
+    """The trace of one sentence; changes nothing in the search.
 
-    While the search runs it only keeps what there is. A sentence has hundreds of candidates, nearly
-    all pruned, which are made at its end without a line of Python for each.
+    While the search runs it only keeps what there is, and so does the trace until its steps are
+    looked at: a sentence has hundreds of candidates, nearly all pruned.
 
     Args:
         beam: the search; its root becomes node 0.
@@ -70,6 +69,7 @@ class Recorder:
         beam.live[0].number = 0
         self._nodes = 1
         self._records: list[_Record] = []
+        self._attention: list[np.ndarray] = []  # of each step (live hypotheses, source pieces)
         self._prefix = beam.request.prefix
         self._source_length = beam.request.source_length
         self._limit = beam.request.limit
@@ -103,33 +103,13 @@ class Recorder:
         self._records.append(_Record(live, scores, entropies, barred, verdicts))
 
     def finish(self, beam: Beam, attention: Sequence[np.ndarray]) -> Trace:
-        """The whole trace.
+        """The whole trace; nothing is recorded after it.
 
         Args:
             beam: the search, which is over.
             attention: for every step (rows, S), mean over layers and heads; empty for a model
                 without attention.
         """
-        rows = [self._rows(record) for record in self._records]
-        pruned = iter(_pruned([row for several in rows for row in several]))
-        steps = []
-        for position, several in enumerate(rows):
-            weights: list[list[float]] = []
-            if len(attention):
-                weights = attention[position][:, : self._source_length].tolist()
-            expansions = [
-                Expansion(
-                    node=_number(row.parent),
-                    parent=None if row.parent.parent is None else _number(row.parent.parent),
-                    token=row.parent.token,
-                    cumulative=row.parent.cumulative,
-                    entropy=row.entropy,
-                    attention=tuple(weights[row.row]) if weights else None,
-                    candidates=tuple(self._judged(row, next(pruned))),
-                )
-                for row in several
-            ]
-            steps.append(TraceStep(position, tuple(expansions)))
         finished = tuple(
             FinishedHypothesis(
                 node=_number(entry.node),
@@ -140,7 +120,45 @@ class Recorder:
             )
             for entry in beam.finished
         )
-        return Trace(steps=tuple(steps), finished=finished, forced=len(self._prefix))
+        for step, record in zip(attention, self._records, strict=False):
+            first = record.scores[0].row
+            own = step[first : first + len(record.scores), : self._source_length]
+            self._attention.append(own.copy())  # which lets go the other sentences of a batch
+        return Trace.of(self, finished=finished, forced=len(self._prefix))
+
+    def tokens(self) -> frozenset[int]:
+        """All pieces that the steps show."""
+        found: set[int] = set()
+        for record in self._records:
+            found.update(node.token for node in record.live)
+            found.update(verdict.node.token for verdict in record.verdicts if verdict.node)
+            for scores in record.scores:
+                found.update(self._possible(scores)[1])
+        return frozenset(found)
+
+    def steps(self) -> tuple[TraceStep, ...]:
+        """Write them, with no line of Python for each candidate."""
+        rows = [self._rows(record) for record in self._records]
+        pruned = iter(_pruned([row for several in rows for row in several]))
+        steps = []
+        for position, several in enumerate(rows):
+            looked: Iterable[list[float] | None] = repeat(None)
+            if self._attention:
+                looked = self._attention[position].tolist()
+            expansions = [
+                Expansion(
+                    node=_number(row.parent),
+                    parent=None if row.parent.parent is None else _number(row.parent.parent),
+                    token=row.parent.token,
+                    cumulative=row.parent.cumulative,
+                    entropy=row.entropy,
+                    attention=None if weights is None else tuple(weights),
+                    candidates=tuple(self._judged(row, next(pruned))),
+                )
+                for row, weights in zip(several, looked, strict=False)
+            ]
+            steps.append(TraceStep(position, tuple(expansions)))
+        return tuple(steps)
 
     def _rows(self, record: _Record) -> list[_Row]:
         """What is shown of a step."""
@@ -156,10 +174,7 @@ class Recorder:
                 judged.setdefault(verdict.proposal.slot, []).append(verdict)
         rows = []
         for slot, (node, scores) in enumerate(zip(record.live, record.scores, strict=True)):
-            values, tokens = scores.log_probabilities[: self._shown], scores.tokens[: self._shown]
-            if values and values[-1] == -math.inf:
-                possible = values.index(-math.inf)
-                values, tokens = values[:possible], tokens[:possible]
+            values, tokens = self._possible(scores)
             barred = {} if forced else record.barred[slot]
             reasons = None
             if at_limit or not barred.keys().isdisjoint(tokens):
@@ -169,7 +184,6 @@ class Recorder:
             rows.append(
                 _Row(
                     node,
-                    scores.row,
                     record.entropies[slot],
                     values,
                     tokens,
@@ -181,6 +195,15 @@ class Recorder:
                 )
             )
         return rows
+
+    def _possible(self, scores: RowScores) -> tuple[list[float], list[int]]:
+        """Log-probabilities and pieces that are shown of a row."""
+        values = np.asarray(scores.log_probabilities)[: self._shown].tolist()
+        tokens = np.asarray(scores.tokens)[: self._shown].tolist()
+        if values and values[-1] == -math.inf:
+            possible = values.index(-math.inf)
+            return values[:possible], tokens[:possible]
+        return values, tokens
 
     def _judged(self, row: _Row, candidates: list[Candidate]) -> list[Candidate]:
         """The same with those in their places that were proposed, best first."""

@@ -8,9 +8,9 @@ Step scores add up: a candidate's ``cumulative`` is its parent's cumulative plus
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self
 
-__all__ = ["Candidate", "Expansion", "Fate", "FinishedHypothesis", "Trace", "TraceStep"]
+__all__ = ["Candidate", "Expansion", "Fate", "FinishedHypothesis", "Record", "Trace", "TraceStep"]
 
 Fate = Literal["kept", "pruned", "finished"]
 
@@ -97,6 +97,16 @@ class FinishedHypothesis:
     ended: bool
 
 
+class Record(Protocol):
+    """What a search leaves behind, from which the steps of its trace are written."""
+
+    def tokens(self) -> frozenset[int]:
+        """All pieces that the steps show."""
+
+    def steps(self) -> tuple[TraceStep, ...]:
+        """Write them."""
+
+
 @dataclass(frozen=True)
 class Trace:
     """Everything that happened in the search for one sentence.
@@ -110,3 +120,42 @@ class Trace:
     steps: tuple[TraceStep, ...]
     finished: tuple[FinishedHypothesis, ...]
     forced: int = 0
+
+    @classmethod
+    def of(
+        cls, record: Record, *, finished: tuple[FinishedHypothesis, ...], forced: int = 0
+    ) -> Self:
+        """A trace whose steps are written when they are first looked at.
+
+        A search weighs hundreds of candidates for a sentence, nearly all of which it prunes, and
+        many a trace is asked for and never opened.
+        """
+        trace = cls.__new__(cls)
+        trace.__dict__.update(_record=record, finished=finished, forced=forced)
+        return trace
+
+    @property
+    def tokens(self) -> frozenset[int]:
+        """All pieces that occur in it."""
+        ends = [hypothesis.tokens for hypothesis in self.finished]
+        record: Record | None = self.__dict__.get("_record")
+        if record is not None:
+            return record.tokens().union(*ends)
+        expansions = [expansion for step in self.steps for expansion in step.expansions]
+        shown = [[candidate.token for candidate in e.candidates] for e in expansions]
+        return frozenset(e.token for e in expansions).union(*shown, *ends)
+
+    if not TYPE_CHECKING:  # or every name would pass for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """Write the steps; asked only for what is not there."""
+            record: Record | None = self.__dict__.get("_record")
+            if name != "steps":
+                raise AttributeError(f"a trace has no {name!r}")
+            if record is not None:  # two threads may both write them, and find the same
+                self.__dict__["steps"] = record.steps()
+                self.__dict__.pop("_record", None)
+            return self.__dict__["steps"]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.steps, self.finished, self.forced)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import math
+import pickle
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -15,6 +18,7 @@ from support import ARCHITECTURES, tiny_model
 from toys import BOS, EOS, UNK, ToyModel, normalised, padded, score
 
 from seq2seq.config import SamplingConfig, SearchConfig
+from seq2seq.decoding.recorder import Recorder
 from seq2seq.decoding.search import SearchResult, search
 from seq2seq.decoding.trace import Candidate, Expansion, Trace
 from seq2seq.nn.model import AnyModel
@@ -86,7 +90,9 @@ def check_trace(
 ) -> None:
     trace = result.trace
     assert trace is not None
+    pieces = trace.tokens
     check_tree(trace, prefix)
+    assert pieces == trace.tokens
     grown = survivors(trace)
     for expansion in expansions(trace):
         before = [candidate.token for candidate in path(trace, expansion.node)]
@@ -203,6 +209,47 @@ def test_trace_of_every_architecture(architecture: str) -> None:
         results = search(model, padded(rows), config=config, prefixes=[[], [8]], trace=True)
         for row, prefix, result in zip(rows, [[], [8]], results, strict=True):
             check_trace(model, row, result, config, prefix)
+
+
+def beam_trace() -> Trace:
+    config = SearchConfig(beam=3, max_length=6, trace_candidates=2)
+    (result,) = search(
+        ToyModel(seed=3, vocabulary=9), padded([[4, 5, EOS]]), config=config, trace=True
+    )
+    assert result.trace is not None
+    return result.trace
+
+
+def test_steps_are_written_when_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+    monkeypatch.setattr(
+        Recorder, "steps", lambda self, write=Recorder.steps: written.append(self) or write(self)
+    )
+    trace = beam_trace()
+    assert trace.finished
+    assert not written
+    assert trace.steps[0] is trace.steps[0]
+    assert len(written) == 1
+
+
+def test_a_trace_not_yet_written_is_like_any_other() -> None:
+    written = beam_trace()
+    assert written.steps
+    assert beam_trace() == written
+    assert hash(beam_trace()) == hash(written)
+    assert repr(beam_trace()) == repr(written)
+    assert copy.deepcopy(beam_trace()) == written
+    assert pickle.loads(pickle.dumps(beam_trace())) == written
+    assert dataclasses.replace(beam_trace(), forced=1).steps == written.steps
+    assert dataclasses.asdict(beam_trace()) == dataclasses.asdict(written)
+    assert not hasattr(beam_trace(), "stage")
+
+
+def test_many_readers_of_one_trace() -> None:
+    trace, expected = beam_trace(), beam_trace().steps
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: trace.steps, range(64)))
+    assert all(steps == expected for steps in found)
 
 
 def test_trace_without_attention_output_keeps_attention() -> None:
