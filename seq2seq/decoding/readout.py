@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -35,6 +35,9 @@ __all__ = [
 ]
 
 
+_NOT_FINITE = "the model produced scores that are not finite (NaN or infinity)"
+
+
 @dataclass(frozen=True)
 class Pick:
     """A piece that is not chosen by comparison: forced by the prefix, or drawn at random.
@@ -53,12 +56,11 @@ class Pick:
     number: float = 0.0
 
 
-@dataclass(frozen=True)
-class Demand:
+class Demand(NamedTuple):
     """What a step has to read.
 
     Attributes:
-        count: proposals wanted for each sentence, at least 1.
+        wanted: proposals for each sentence, at least 1.
         shown: pieces to read per row, barred or not.
         bounds: rows at which sentences begin, and the number of rows.
         bases: for every row the cumulative score that its pieces add to.
@@ -69,7 +71,7 @@ class Demand:
         trace: read what a trace shows, too: all pieces read, and entropies.
     """
 
-    count: int
+    wanted: int
     shown: int
     bounds: Sequence[int]
     bases: Sequence[float]
@@ -79,12 +81,11 @@ class Demand:
     trace: bool = False
 
     def most(self, vocabulary: int) -> int:
-        """Pieces to read per row, so that ``count`` are left when the barred ones are gone."""
-        return min(max(self.count + max(map(len, self.barred)), self.shown), vocabulary)
+        """Pieces to read per row, so that those wanted are left when the barred ones are gone."""
+        return min(max(self.wanted + max(map(len, self.barred)), self.shown), vocabulary)
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """A step in plain numbers.
 
     Attributes:
@@ -147,8 +148,9 @@ def _read(
 
 def _read_compared(best: Largest, demand: Demand, penalties: Tensor | None) -> Reading:
     """Where one operator compares all pieces, before they become lists."""
-    _check(best.log_probabilities.select(1, 0).tolist())
     proposals = _by_sentence(*(tensor.tolist() for tensor in _propose(best, demand)))
+    if not proposals:
+        raise SearchError(_NOT_FINITE)
     rows = best.tokens.shape[0]
     by_row = [0.0] * rows if penalties is None else penalties.tolist()
     if not demand.trace or best.entropies is None:
@@ -163,11 +165,14 @@ def _read_compared(best: Largest, demand: Demand, penalties: Tensor | None) -> R
 def _check(best: Sequence[float]) -> None:
     """Where any score is NaN, softmax makes the whole row NaN."""
     if any(map(math.isnan, best)):
-        raise SearchError("the model produced scores that are not finite (NaN or infinity)")
+        raise SearchError(_NOT_FINITE)
 
 
 def _propose(best: Largest, demand: Demand) -> tuple[Tensor, ...]:
-    """:func:`best_proposals` of every sentence, compared where the numbers are."""
+    """:func:`best_proposals` of every sentence, compared where the numbers are.
+
+    Of no sentence, if any row is not of numbers.
+    """
     barred = demand.barred
     if all(one is barred[0] for one in barred):  # as nearly always
         pieces, ends = list(barred[0]), []
@@ -181,7 +186,7 @@ def _propose(best: Largest, demand: Demand) -> tuple[Tensor, ...]:
         demand.bounds,
         pieces,
         ends,
-        demand.count,
+        demand.wanted,
     )
     return found
 
@@ -216,7 +221,7 @@ def _compare(
                 demand.bases[start:end],
                 scores[start:end],
                 demand.barred[start:end],
-                count=demand.count,
+                count=demand.wanted,
             )
         )
     return found

@@ -214,7 +214,7 @@ class _Search:
             for pick in self._picks(number, start)
         ]
         demand = Demand(
-            count=self._count,
+            wanted=self._count,
             shown=self._config.trace_candidates,
             bounds=bounds,
             bases=[node.cumulative for node in nodes],

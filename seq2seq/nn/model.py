@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -96,8 +96,7 @@ StateT = TypeVar("StateT", bound=DecoderState)
 MemoryT = TypeVar("MemoryT", bound=Memory)
 
 
-@dataclass(frozen=True)
-class StepOutput(Generic[StateT]):
+class StepOutput(NamedTuple, Generic[StateT]):
     """What one step of the decoder gives.
 
     Attributes:
@@ -112,8 +111,7 @@ class StepOutput(Generic[StateT]):
     state: StateT
 
 
-@dataclass(frozen=True)
-class Largest:
+class Largest(NamedTuple):
     """The most probable next pieces.
 
     Attributes:
@@ -128,8 +126,7 @@ class Largest:
     entropies: Tensor | None
 
 
-@dataclass(frozen=True)
-class Choices(Generic[StateT]):
+class Choices(NamedTuple, Generic[StateT]):
     """A step of which nothing but the most probable pieces is wanted; see :class:`StepOutput`."""
 
     largest: Largest

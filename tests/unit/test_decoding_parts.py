@@ -205,7 +205,7 @@ def test_reading_is_the_models_own() -> None:
     logits = torch.randn(2, 9, generator=torch.Generator().manual_seed(2))
     logs = logits.log_softmax(-1)
     demand = Demand(
-        count=3,
+        wanted=3,
         shown=2,
         bounds=[0, 1, 2],
         bases=[-1.0, -2.0],
@@ -233,7 +233,7 @@ def test_reading_refuses_rows_that_are_no_distribution(wrong: float) -> None:
     logits[1] = wrong
     with pytest.raises(SearchError, match="not finite"):
         read_logits(
-            logits, Demand(count=1, shown=1, bounds=[0, 2], bases=[0.0, 0.0], barred=[{}, {}])
+            logits, Demand(wanted=1, shown=1, bounds=[0, 2], bases=[0.0, 0.0], barred=[{}, {}])
         )
 
 
@@ -249,7 +249,7 @@ def test_it_makes_no_difference_where_pieces_are_compared(
     if data.draw(st.booleans()):
         barred = [barred[0]] * 3
     demand = Demand(
-        count=data.draw(st.integers(1, 12)),
+        wanted=data.draw(st.integers(1, 12)),
         shown=data.draw(st.integers(1, 12)),
         bounds=[0, second, 3] if 0 < second < 3 else [0, 3],
         bases=data.draw(st.lists(st.sampled_from([-9.5, -1.0, 0.0]), min_size=3, max_size=3)),

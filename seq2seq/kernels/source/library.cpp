@@ -4,6 +4,7 @@
 // types are the business of the Python side, seq2seq/kernels/operators.py.
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <tuple>
@@ -156,10 +157,15 @@ Tensor grown(const Tensor& ancestors, int64_t used) {
 // of base and log-probability, the first of equals first: (sentences, count, 3) slots, tokens and
 // ranks, of which a slot of -1 is none, and (sentences, count) log-probabilities. `values` fall along
 // each row. `ends` tells where the barred tokens of each row end; empty if they are the same for all.
+// Nothing, of no sentence, if any row is not of numbers.
 std::tuple<Tensor, Tensor> propose(const Tensor& values, const Tensor& tokens, const Tensor& bases,
                                    std::vector<int64_t> bounds, std::vector<int64_t> barred,
                                    std::vector<int64_t> ends, int64_t count) {
-  const int64_t sentences = static_cast<int64_t>(bounds.size()) - 1, width = values.size(1);
+  const int64_t width = values.size(1);
+  int64_t sentences = static_cast<int64_t>(bounds.size()) - 1;
+  for (int64_t row = 0; row < values.size(0); row++) {
+    if (std::isnan(floats(values)[row * width])) sentences = 0;
+  }
   Tensor found = fresh_integers({sentences, count, 3}), scores = fresh_floats({sentences, count});
   auto* triple = static_cast<int64_t*>(found.mutable_data_ptr());
   auto* score_of = writable(scores);
