@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import ARCHITECTURES, FRENCH, make_checkpoint
-from test_translator import alike, assert_close
+from translator_support import alike, assert_close
 
 from seq2seq import Translation, Translator
 from seq2seq.config import SamplingConfig, SearchConfig
