@@ -1,16 +1,19 @@
 """One loaded model on one device: ids in, search results out, with timing and a way out.
 
-When the device runs out of memory the same sentences run on the CPU, and the outcome says so.
+When the device runs out of memory a batch is halved, again and again; a sentence for which there
+is none even alone runs on the CPU, and the outcome says so.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -80,6 +83,7 @@ class Runner:
         self._warnings: tuple[str, ...] = ()
         self._refuge: Runner | None = None
         self._lock = threading.Lock()
+        self._too_much: float = math.inf  # source pieces times beam, found out by trying
         try:
             model = checkpoint.model
             model = model if checkpoint.stored else model.to(device, self.dtype)
@@ -111,7 +115,15 @@ class Runner:
         on_step: OnStep | None = None,
         should_stop: ShouldStop | None = None,
     ) -> Outcome:
-        """Search for translations of one batch; see :func:`seq2seq.decoding.search.search`."""
+        """Search for translations of one batch; see :func:`seq2seq.decoding.search.search`.
+
+        Args:
+            on_step: not called once a batch had to be divided.
+        """
+        size = max(config.beam, config.n_best) * len(sources) * max(map(len, sources), default=0)
+        run = partial(self.run, config=config, trace=trace, attention=attention)
+        if len(sources) > 1 and size >= self._too_much:
+            return _halved(run, sources, prefixes, should_stop=should_stop)
         started = time.perf_counter()
         timed = _Timed(self.model.session())
         try:
@@ -139,10 +151,19 @@ class Runner:
                 warnings=self._warnings,
             )
         # Outside the except block, so that the failed search's tensors are no longer held.
-        warning = f"{self.device} ran out of memory, so this was translated on the CPU"
-        _log.warning("%s: %s", self._info.name, warning)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+        if len(sources) > 1:
+            _log.info(
+                "%s: no memory on %s for %d sentences at once",
+                self._info.name,
+                self.device,
+                len(sources),
+            )
+            self._too_much = min(self._too_much, size)
+            return _halved(run, sources, prefixes, should_stop=should_stop)
+        warning = f"{self.device} ran out of memory, so this was translated on the CPU"
+        _log.warning("%s: %s", self._info.name, warning)
         outcome = self._on_cpu().run(
             sources,
             config=config,
@@ -202,6 +223,30 @@ class Runner:
         if fresh.revision != self._revision:
             raise CheckpointError(f"{fresh.folder}: has changed since it was loaded; load it again")
         return fresh
+
+
+def _halved(
+    run: Callable[..., Outcome],
+    sources: Sequence[Sequence[int]],
+    prefixes: Sequence[Sequence[int]],
+    *,
+    should_stop: ShouldStop | None,
+) -> Outcome:
+    """One half of a batch after the other."""
+    middle = len(sources) // 2
+    halves = []
+    for half in (slice(0, middle), slice(middle, None)):
+        first = half.start
+        stops = None if should_stop is None else lambda row, first=first: should_stop(first + row)
+        halves.append(run(sources[half], prefixes=prefixes[half], should_stop=stops))
+    one, other = halves
+    return dataclasses.replace(
+        other,
+        results=one.results + other.results,
+        encoder=one.encoder + other.encoder,
+        decoder=one.decoder + other.decoder,
+        warnings=tuple(dict.fromkeys(one.warnings + other.warnings)),
+    )
 
 
 class _Timed:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,6 +7,9 @@ import torch
 from support import ARCHITECTURES, FRENCH, SHORT_SEARCH, make_checkpoint
 
 from seq2seq.checkpoint import load_checkpoint
+from seq2seq.config import SearchConfig
+from seq2seq.decoding.search import SearchResult, search
+from seq2seq.nn import AnyModel
 from seq2seq.runner import Runner
 
 CPU = torch.device("cpu")
@@ -69,3 +73,57 @@ def test_a_device_too_small_for_the_model(tmp_path: Path, caplog: pytest.LogCapt
     assert found.device == "cpu"
     assert "cuda:0 has no memory left" in found.warnings[0]
     assert "cuda:0 has no memory left" in caplog.text
+
+
+def test_a_batch_too_large_is_halved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_checkpoint(tmp_path / "x")
+    runner = Runner(load_checkpoint(tmp_path / "x"), device=CPU, precision="fp32")
+    sources = [(5, 6, 2), (7, 2), (8, 9, 5, 2), (6, 2), (9, 2)]
+    prefixes = [(), (8,), (), (), (7,)]
+    wanted = runner.run(sources, config=SHORT_SEARCH, prefixes=prefixes)
+    sizes = []
+
+    def small(model: AnyModel, source: torch.Tensor, **options: Any) -> list[SearchResult]:
+        sizes.append(len(source))
+        if len(source) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return search(model, source, **options)
+
+    monkeypatch.setattr("seq2seq.runner.search", small)
+    asked = []
+    found = runner.run(
+        sources,
+        config=SHORT_SEARCH,
+        prefixes=prefixes,
+        should_stop=lambda row: asked.append(row) or False,
+    )
+    assert sizes == [5, 2, 3, 1, 2]
+    assert set(asked) == set(range(5))
+    for ours, theirs in zip(found.results, wanted.results, strict=True):
+        assert ours.hypotheses[0].tokens == theirs.hypotheses[0].tokens
+    assert found.warnings == ()
+    assert found.decoder > 0
+    sizes.clear()
+    runner.run(sources, config=SHORT_SEARCH, prefixes=prefixes)
+    assert max(sizes) <= 2  # what was too much is not tried again
+
+
+def test_whoever_stops_is_stopped_in_a_halved_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_checkpoint(tmp_path / "x")
+    runner = Runner(load_checkpoint(tmp_path / "x"), device=CPU, precision="fp32")
+
+    def alone(model: AnyModel, source: torch.Tensor, **options: Any) -> list[SearchResult]:
+        if len(source) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return search(model, source, **options)
+
+    monkeypatch.setattr("seq2seq.runner.search", alone)
+    config = SearchConfig(min_length=5, max_length=5)
+    found = runner.run(
+        [(5, 6, 2)] * 4, config=config, prefixes=[()] * 4, should_stop=lambda row: row == 2
+    )
+    lengths = [len(result.hypotheses[0].tokens) for result in found.results]
+    assert lengths[2] == 1
+    assert all(length >= 5 for n, length in enumerate(lengths) if n != 2)
