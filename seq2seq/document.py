@@ -151,4 +151,4 @@ class Writer:
     def _piece_texts(self, trace: Trace | None) -> dict[int, str]:
         if trace is None:
             return {}
-        return {token: self.text.piece_text(token) for token in sorted(trace.tokens)}
+        return {token: self.text.piece_text(token) for token in sorted(trace.tokens())}

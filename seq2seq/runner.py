@@ -1,7 +1,7 @@
 """One loaded model on one device: ids in, search results out, with timing and a way out.
 
-When the device runs out of memory a batch is halved, again and again; a sentence for which there
-is none even alone runs on the CPU, and the outcome says so.
+When the device runs out of memory a batch is decoded in halves, in quarters and so on; if there is
+none even for a single sentence, all of it runs on the CPU, and the outcome says so.
 """
 
 from __future__ import annotations
@@ -83,7 +83,6 @@ class Runner:
         self._warnings: tuple[str, ...] = ()
         self._refuge: Runner | None = None
         self._lock = threading.Lock()
-        self._too_much: float = math.inf  # source pieces times beam, found out by trying
         try:
             model = checkpoint.model
             model = model if checkpoint.stored else model.to(device, self.dtype)
@@ -118,50 +117,30 @@ class Runner:
         """Search for translations of one batch; see :func:`seq2seq.decoding.search.search`.
 
         Args:
-            on_step: not called once a batch had to be divided.
+            on_step: not called where memory suffices for parts of the batch only.
         """
-        size = max(config.beam, config.n_best) * len(sources) * max(map(len, sources), default=0)
-        run = partial(self.run, config=config, trace=trace, attention=attention)
-        if len(sources) > 1 and size >= self._too_much:
-            return _halved(run, sources, prefixes, should_stop=should_stop)
-        started = time.perf_counter()
-        timed = _Timed(self.model.session())
-        try:
-            results = search(
-                cast(AnyModel, timed),
-                self._pad(sources),
+
+        def some(
+            rows: slice, stops: ShouldStop | None, shows: OnStep | None = None
+        ) -> Outcome | None:
+            return self._search(
+                sources[rows],
+                prefixes=prefixes[rows],
                 config=config,
-                prefixes=prefixes if any(prefixes) else None,
                 trace=trace,
                 attention=attention,
-                on_step=on_step,
-                should_stop=should_stop,
+                on_step=shows,
+                should_stop=stops,
             )
-        except torch.OutOfMemoryError:
-            if self._last_resort:
-                raise
-        else:
-            total = time.perf_counter() - started
-            return Outcome(
-                results=tuple(results),
-                encoder=timed.seconds,
-                decoder=total - timed.seconds,
-                device=str(self.device),
-                precision=self.precision,
-                warnings=self._warnings,
-            )
-        # Outside the except block, so that the failed search's tensors are no longer held.
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        if len(sources) > 1:
-            _log.info(
-                "%s: no memory on %s for %d sentences at once",
-                self._info.name,
-                self.device,
-                len(sources),
-            )
-            self._too_much = min(self._too_much, size)
-            return _halved(run, sources, prefixes, should_stop=should_stop)
+
+        size = count = len(sources)
+        found = some(slice(count), should_stop, on_step)
+        while found is None and size > 1:
+            size = math.ceil(size / 2)
+            _log.info("%s: once more, %d sentences at a time", self._info.name, size)
+            found = _in_parts(some, count=count, size=size, should_stop=should_stop)
+        if found is not None:
+            return found
         warning = f"{self.device} ran out of memory, so this was translated on the CPU"
         _log.warning("%s: %s", self._info.name, warning)
         outcome = self._on_cpu().run(
@@ -203,6 +182,49 @@ class Runner:
                 ]
         return scores
 
+    def _search(
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        config: SearchConfig,
+        prefixes: Sequence[Sequence[int]],
+        trace: bool,
+        attention: bool,
+        on_step: OnStep | None,
+        should_stop: ShouldStop | None,
+    ) -> Outcome | None:
+        """The outcome on this device, None if its memory does not suffice."""
+        started = time.perf_counter()
+        timed = _Timed(self.model.session())
+        try:
+            results = search(
+                cast(AnyModel, timed),
+                self._pad(sources),
+                config=config,
+                prefixes=prefixes if any(prefixes) else None,
+                trace=trace,
+                attention=attention,
+                on_step=on_step,
+                should_stop=should_stop,
+            )
+        except torch.OutOfMemoryError:
+            if self._last_resort:
+                raise
+        else:
+            total = time.perf_counter() - started
+            return Outcome(
+                results=tuple(results),
+                encoder=timed.seconds,
+                decoder=total - timed.seconds,
+                device=str(self.device),
+                precision=self.precision,
+                warnings=self._warnings,
+            )
+        # Outside the except block, so that the failed search's tensors are no longer held.
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
     def _pad(self, sources: Sequence[Sequence[int]]) -> Tensor:
         longest = max(len(ids) for ids in sources)
         pad = self.model.config.pad_id
@@ -225,28 +247,31 @@ class Runner:
         return fresh
 
 
-def _halved(
-    run: Callable[..., Outcome],
-    sources: Sequence[Sequence[int]],
-    prefixes: Sequence[Sequence[int]],
+def _in_parts(
+    search_some: Callable[[slice, ShouldStop | None], Outcome | None],
     *,
+    count: int,
+    size: int,
     should_stop: ShouldStop | None,
-) -> Outcome:
-    """One half of a batch after the other."""
-    middle = len(sources) // 2
-    halves = []
-    for half in (slice(0, middle), slice(middle, None)):
-        first = half.start
-        stops = None if should_stop is None else lambda row, first=first: should_stop(first + row)
-        halves.append(run(sources[half], prefixes=prefixes[half], should_stop=stops))
-    one, other = halves
+) -> Outcome | None:
+    """Of ``count`` sentences, ``size`` at a time; None as soon as one part has none."""
+    parts = []
+    for first in range(0, count, size):
+        stops = should_stop and partial(_shifted, should_stop, first)
+        part = search_some(slice(first, first + size), stops)
+        if part is None:
+            return None
+        parts.append(part)
     return dataclasses.replace(
-        other,
-        results=one.results + other.results,
-        encoder=one.encoder + other.encoder,
-        decoder=one.decoder + other.decoder,
-        warnings=tuple(dict.fromkeys(one.warnings + other.warnings)),
+        parts[0],
+        results=tuple(result for part in parts for result in part.results),
+        encoder=sum(part.encoder for part in parts),
+        decoder=sum(part.decoder for part in parts),
     )
+
+
+def _shifted(should_stop: ShouldStop, first: int, row: int) -> bool:
+    return should_stop(first + row)
 
 
 class _Timed:

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from seq2seq.config import SearchConfig
 from seq2seq.decoding.hypotheses import Node
 from seq2seq.decoding.inputs import Request
@@ -34,8 +32,8 @@ class RowScores(NamedTuple):
     """
 
     row: int
-    log_probabilities: Sequence[float] | np.ndarray
-    tokens: Sequence[int] | np.ndarray
+    log_probabilities: Sequence[float]
+    tokens: Sequence[int]
     penalty: float
 
 

@@ -88,7 +88,7 @@ class AttentionLog:
         self._steps.append(attention)
 
     def gather(self, paths: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """The attention along each path, with one transfer for all of them.
+        """The attention along each path, from a GPU with one transfer for all of them.
 
         Args:
             paths: for every path the row of step 0, of step 1, and so on.

@@ -26,6 +26,7 @@ __all__ = [
     "Demand",
     "Pick",
     "Reading",
+    "Seen",
     "from_host",
     "pack",
     "read_largest",
@@ -85,18 +86,40 @@ class Demand(NamedTuple):
         return min(max(self.wanted + max(map(len, self.barred)), self.shown), vocabulary)
 
 
-class Reading(NamedTuple):
-    """A step in plain numbers.
+class Seen(NamedTuple):
+    """What a trace shows of a step, or of one sentence's part of it.
 
     Attributes:
-        scores: one per row; without a trace they may hold no pieces.
+        values: (rows, at least what is shown) log-probabilities of the model, falling.
+        tokens: the same shape, the pieces they belong to.
+        entropies: one per row, in nats.
+    """
+
+    values: np.ndarray
+    tokens: np.ndarray
+    entropies: list[float]
+
+    def of(self, rows: slice, count: int) -> Seen:
+        """A copy of some rows and the first ``count`` pieces, which lets go of all others."""
+        return Seen(
+            self.values[rows, :count].copy(),
+            self.tokens[rows, :count].copy(),
+            self.entropies[rows],
+        )
+
+
+class Reading(NamedTuple):
+    """What a step says, on the host.
+
+    Attributes:
+        scores: one per row; where proposals are compared by an operator they hold no pieces.
         proposals: for every sentence, best first.
-        entropies: one per row, in nats; empty without a trace.
+        seen: for the trace; None without one.
     """
 
     scores: list[RowScores]
     proposals: list[list[Proposal]]
-    entropies: list[float]
+    seen: Seen | None = None
 
 
 def read_logits(logits: Tensor, demand: Demand, *, penalties: Tensor | None = None) -> Reading:
@@ -139,11 +162,8 @@ def _read(
     chosen = _proposals(demand.picks, next(host), next(host), next(host)) if picked else []
     by_row = next(host) if penalties is not None else [0.0] * len(values)
     scores = list(map(RowScores, range(len(values)), values, tokens, by_row))
-    return Reading(
-        scores=scores,
-        proposals=_compare(scores, demand, chosen),
-        entropies=next(host) if demand.trace else [],
-    )
+    seen = Seen(np.array(values), np.array(tokens), next(host)) if demand.trace else None
+    return Reading(scores, _compare(scores, demand, chosen), seen)
 
 
 def _read_compared(best: Largest, demand: Demand, penalties: Tensor | None) -> Reading:
@@ -153,13 +173,12 @@ def _read_compared(best: Largest, demand: Demand, penalties: Tensor | None) -> R
         raise SearchError(_NOT_FINITE)
     rows = best.tokens.shape[0]
     by_row = [0.0] * rows if penalties is None else penalties.tolist()
-    if not demand.trace or best.entropies is None:
-        none: list[tuple[()]] = [()] * rows
-        scores = list(map(RowScores, range(rows), none, none, by_row))
-        return Reading(scores=scores, proposals=proposals, entropies=[])
-    values, tokens = best.log_probabilities.numpy(), best.tokens.numpy()
-    scores = list(map(RowScores, range(rows), values, tokens, by_row))
-    return Reading(scores=scores, proposals=proposals, entropies=best.entropies.tolist())
+    none: list[tuple[()]] = [()] * rows
+    seen = None
+    if demand.trace and best.entropies is not None:
+        values, tokens = best.log_probabilities.numpy(), best.tokens.numpy()
+        seen = Seen(values, tokens, best.entropies.tolist())
+    return Reading(list(map(RowScores, range(rows), none, none, by_row)), proposals, seen)
 
 
 def _check(best: Sequence[float]) -> None:

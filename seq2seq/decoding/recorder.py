@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import chain, islice, repeat
 from typing import Any, NamedTuple
@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seq2seq.config import SearchConfig
-from seq2seq.decoding.beam import Beam, RowScores, Verdict
+from seq2seq.decoding.beam import Beam, Verdict
 from seq2seq.decoding.hypotheses import Node
+from seq2seq.decoding.readout import Seen
 from seq2seq.decoding.scoring import LengthPenalty
 from seq2seq.decoding.trace import (
     Candidate,
@@ -29,12 +30,13 @@ __all__ = ["Recorder"]
 _new_candidate = partial(tuple.__new__, Candidate)
 
 
-class _Record(NamedTuple):
+class _Step(NamedTuple):
     """What a step leaves behind, as the search had it."""
 
     live: Sequence[Node]
-    scores: Sequence[RowScores]
-    entropies: Sequence[float]
+    row: int
+    seen: Seen
+    penalties: Sequence[float]
     barred: Sequence[Mapping[int, str]]
     verdicts: Sequence[Verdict]
 
@@ -68,12 +70,11 @@ class Recorder:
     def __init__(self, beam: Beam, *, config: SearchConfig, eos: int) -> None:
         beam.live[0].number = 0
         self._nodes = 1
-        self._records: list[_Record] = []
+        self._steps: list[_Step] = []
         self._attention: list[np.ndarray] = []  # of each step (live hypotheses, source pieces)
         self._prefix = beam.request.prefix
         self._source_length = beam.request.source_length
         self._limit = beam.request.limit
-        self._shown = config.trace_candidates
         self._length_penalty = LengthPenalty.of(config)
         self._eos = eos
         self._otherwise = "outside beam" if config.sampling is None else "not drawn"
@@ -82,17 +83,19 @@ class Recorder:
         self,
         live: Sequence[Node],
         *,
-        scores: Sequence[RowScores],
-        entropies: Sequence[float],
+        row: int,
+        seen: Seen,
+        penalties: Sequence[float],
         barred: Sequence[Mapping[int, str]],
         verdicts: Sequence[Verdict],
     ) -> None:
         """Add a step.
 
         Args:
-            live: the hypotheses before the step; the other arguments have one entry for each.
-            scores: the model's most probable pieces.
-            entropies: of the model's distributions, in nats.
+            live: the hypotheses before the step; of most arguments each has one entry.
+            row: the decoder's row of the first; the others follow.
+            seen: the model's most probable pieces, as many as are shown.
+            penalties: coverage penalties.
             barred: pieces that may not follow.
             verdicts: of the proposals of this step, whichever hypothesis they belong to.
         """
@@ -100,7 +103,7 @@ class Recorder:
             if child is not None:
                 child.number = self._nodes
                 self._nodes += 1
-        self._records.append(_Record(live, scores, entropies, barred, verdicts))
+        self._steps.append(_Step(live, row, seen, penalties, barred, verdicts))
 
     def finish(self, beam: Beam, attention: Sequence[np.ndarray]) -> Trace:
         """The whole trace; nothing is recorded after it.
@@ -120,31 +123,30 @@ class Recorder:
             )
             for entry in beam.finished
         )
-        for step, record in zip(attention, self._records, strict=False):
-            first = record.scores[0].row
-            own = step[first : first + len(record.scores), : self._source_length]
-            self._attention.append(own.copy())  # which lets go the other sentences of a batch
+        for weights, step in zip(attention, self._steps, strict=False):
+            own = weights[step.row : step.row + len(step.live), : self._source_length]
+            self._attention.append(own.copy())  # which lets go of the other sentences of a batch
         return Trace.of(self, finished=finished, forced=len(self._prefix))
 
     def tokens(self) -> frozenset[int]:
         """All pieces that the steps show."""
-        found: set[int] = set()
-        for record in self._records:
-            found.update(node.token for node in record.live)
-            found.update(verdict.node.token for verdict in record.verdicts if verdict.node)
-            for scores in record.scores:
-                found.update(self._possible(scores)[1])
+        values = np.concatenate([step.seen.values for step in self._steps])
+        tokens = np.concatenate([step.seen.tokens for step in self._steps])
+        found = set(tokens[values > -math.inf].tolist())
+        for step in self._steps:
+            found.update(node.token for node in step.live)
+            found.update(verdict.node.token for verdict in step.verdicts if verdict.node)
         return frozenset(found)
 
     def steps(self) -> tuple[TraceStep, ...]:
         """Write them, with no line of Python for each candidate."""
-        rows = [self._rows(record) for record in self._records]
+        rows = [self._rows(step) for step in self._steps]
         pruned = iter(_pruned([row for several in rows for row in several]))
         steps = []
         for position, several in enumerate(rows):
-            looked: Iterable[list[float] | None] = repeat(None)
+            weights: list[list[float] | None] = [None] * len(several)
             if self._attention:
-                looked = self._attention[position].tolist()
+                weights = self._attention[position].tolist()
             expansions = [
                 Expansion(
                     node=_number(row.parent),
@@ -152,58 +154,53 @@ class Recorder:
                     token=row.parent.token,
                     cumulative=row.parent.cumulative,
                     entropy=row.entropy,
-                    attention=None if weights is None else tuple(weights),
+                    attention=None if looks is None else tuple(looks),
                     candidates=tuple(self._judged(row, next(pruned))),
                 )
-                for row, weights in zip(several, looked, strict=False)
+                for row, looks in zip(several, weights, strict=True)
             ]
             steps.append(TraceStep(position, tuple(expansions)))
         return tuple(steps)
 
-    def _rows(self, record: _Record) -> list[_Row]:
+    def _rows(self, step: _Step) -> list[_Row]:
         """What is shown of a step."""
         judged: dict[int, list[Verdict]] = {}
-        position = record.live[0].length
+        position = step.live[0].length
         forced = position < len(self._prefix)
         at_limit = position >= self._limit and not forced
         default = "not the forced token" if forced else self._otherwise
         divisor = self._length_penalty.divisor(float(position + 1))
-        for verdict in record.verdicts:
+        for verdict in step.verdicts:
             # The others are what they would be if they had not been proposed.
             if verdict.node is not None or verdict.reason != default or at_limit:
                 judged.setdefault(verdict.proposal.slot, []).append(verdict)
         rows = []
-        for slot, (node, scores) in enumerate(zip(record.live, record.scores, strict=True)):
-            values, tokens = self._possible(scores)
-            barred = {} if forced else record.barred[slot]
+        columns = step.live, step.penalties, step.seen.entropies, step.barred
+        numbers = zip(step.seen.values.tolist(), step.seen.tokens.tolist(), strict=True)
+        for slot, (node, penalty, entropy, forbidden, (values, tokens)) in enumerate(
+            zip(*columns, numbers, strict=True)
+        ):
+            shown = values.index(-math.inf) if values[-1] == -math.inf else len(values)
+            barred = {} if forced else forbidden
             reasons = None
-            if at_limit or not barred.keys().isdisjoint(tokens):
+            if at_limit or not barred.keys().isdisjoint(tokens[:shown]):
                 limited = "length limit" if at_limit else default
                 usual = {self._eos: default}
-                reasons = [barred.get(token, usual.get(token, limited)) for token in tokens]
+                reasons = [barred.get(token, usual.get(token, limited)) for token in tokens[:shown]]
             rows.append(
                 _Row(
                     node,
-                    record.entropies[slot],
-                    values,
-                    tokens,
+                    entropy,
+                    values[:shown],
+                    tokens[:shown],
                     divisor,
-                    scores.penalty,
+                    penalty,
                     default,
                     reasons,
                     judged.get(slot, ()),
                 )
             )
         return rows
-
-    def _possible(self, scores: RowScores) -> tuple[list[float], list[int]]:
-        """Log-probabilities and pieces that are shown of a row."""
-        values = np.asarray(scores.log_probabilities)[: self._shown].tolist()
-        tokens = np.asarray(scores.tokens)[: self._shown].tolist()
-        if values and values[-1] == -math.inf:
-            possible = values.index(-math.inf)
-            return values[:possible], tokens[:possible]
-        return values, tokens
 
     def _judged(self, row: _Row, candidates: list[Candidate]) -> list[Candidate]:
         """The same with those in their places that were proposed, best first."""

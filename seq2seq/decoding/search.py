@@ -227,11 +227,12 @@ class _Search:
         for place, number in enumerate(active):
             rows = slice(bounds[place], bounds[place + 1])
             verdicts = self._beams[number].advance(reading.proposals[place], reading.scores[rows])
-            if demand.trace:
+            if reading.seen is not None:
                 self._recorders[number].record(
                     live[place],
-                    scores=reading.scores[rows],
-                    entropies=reading.entropies[rows],
+                    row=bounds[place],
+                    seen=reading.seen.of(rows, self._config.trace_candidates),
+                    penalties=[scores.penalty for scores in reading.scores[rows]],
                     barred=demand.barred[rows],
                     verdicts=verdicts,
                 )

@@ -1,8 +1,7 @@
 """The complete record of a search, in plain numbers.
 
-A trace holds ids, not strings, and no tensors: it can be stored, sent and drawn as it is.
-Step scores add up: a candidate's ``cumulative`` is its parent's cumulative plus its own
-``step_score``.
+A trace holds ids, not strings: it can be stored, sent and drawn as it is. Step scores add up: a
+candidate's ``cumulative`` is its parent's cumulative plus its own ``step_score``.
 """
 
 from __future__ import annotations
@@ -134,7 +133,6 @@ class Trace:
         trace.__dict__.update(_record=record, finished=finished, forced=forced)
         return trace
 
-    @property
     def tokens(self) -> frozenset[int]:
         """All pieces that occur in it."""
         ends = [hypothesis.tokens for hypothesis in self.finished]
@@ -150,12 +148,13 @@ class Trace:
         def __getattr__(self, name: str) -> Any:
             """Write the steps; asked only for what is not there."""
             record: Record | None = self.__dict__.get("_record")
-            if name != "steps":
-                raise AttributeError(f"a trace has no {name!r}")
-            if record is not None:  # two threads may both write them, and find the same
+            if name == "steps" and record is not None:
+                # Two threads may both write them, and find the same.
                 self.__dict__["steps"] = record.steps()
                 self.__dict__.pop("_record", None)
-            return self.__dict__["steps"]
+            if name == "steps" and name in self.__dict__:
+                return self.__dict__[name]
+            raise AttributeError(f"a trace has no {name!r}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.steps, self.finished, self.forced)

@@ -219,7 +219,11 @@ def test_reading_is_the_models_own() -> None:
         assert scores.tokens == logs[row].argsort(descending=True)[:4].tolist()
         assert scores.log_probabilities == pytest.approx(logs[row, scores.tokens].tolist())
     assert [scores.penalty for scores in reading.scores] == [-0.5, -1.0]
-    assert reading.entropies == pytest.approx(torch.special.entr(logs.exp()).sum(-1).tolist())
+    assert reading.seen is not None
+    entropies = torch.special.entr(logs.exp()).sum(-1).tolist()
+    assert reading.seen.entropies == pytest.approx(entropies)
+    (second,) = reading.seen.of(slice(1, 2), 2).tokens.tolist()
+    assert second == logs[1].argsort(descending=True)[:2].tolist()
     compared, (forced,) = reading.proposals
     allowed = [token for token in logs[0].argsort(descending=True).tolist() if token]
     assert [proposal.token for proposal in compared] == allowed[:3]
@@ -269,7 +273,10 @@ def test_it_makes_no_difference_where_pieces_are_compared(
             assert [p[:3] for p in mine] == [p[:3] for p in others]
             assert [p.rank for p in mine] == [p.rank for p in others]
     assert [s.penalty for s in here.scores] == [0.0, -1.0, -2.0]
-    assert here.entropies == pytest.approx(there.entropies, abs=1e-5)
+    assert (here.seen is not None) == (there.seen is not None) == demand.trace
+    if here.seen and there.seen:
+        assert here.seen.entropies == pytest.approx(there.seen.entropies, abs=1e-5)
+        assert np.allclose(here.seen.values, there.seen.values, atol=1e-5)
 
 
 @given(

@@ -90,9 +90,9 @@ def check_trace(
 ) -> None:
     trace = result.trace
     assert trace is not None
-    pieces = trace.tokens
+    pieces = trace.tokens()
     check_tree(trace, prefix)
-    assert pieces == trace.tokens
+    assert pieces == trace.tokens()
     grown = survivors(trace)
     for expansion in expansions(trace):
         before = [candidate.token for candidate in path(trace, expansion.node)]

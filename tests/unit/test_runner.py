@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,51 +76,69 @@ def test_a_device_too_small_for_the_model(tmp_path: Path, caplog: pytest.LogCapt
     assert "cuda:0 has no memory left" in caplog.text
 
 
-def test_a_batch_too_large_is_halved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def with_room_for(most: int, sizes: list[int]) -> Callable[..., list[SearchResult]]:
+    """A search on a device with memory for so many sentences."""
+
+    def small(model: AnyModel, source: torch.Tensor, **options: Any) -> list[SearchResult]:
+        sizes.append(len(source))
+        if len(source) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return search(model, source, **options)
+
+    return small
+
+
+def test_a_batch_too_large_is_decoded_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_checkpoint(tmp_path / "x")
     runner = Runner(load_checkpoint(tmp_path / "x"), device=CPU, precision="fp32")
     sources = [(5, 6, 2), (7, 2), (8, 9, 5, 2), (6, 2), (9, 2)]
     prefixes = [(), (8,), (), (), (7,)]
     wanted = runner.run(sources, config=SHORT_SEARCH, prefixes=prefixes)
-    sizes = []
-
-    def small(model: AnyModel, source: torch.Tensor, **options: Any) -> list[SearchResult]:
-        sizes.append(len(source))
-        if len(source) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return search(model, source, **options)
-
-    monkeypatch.setattr("seq2seq.runner.search", small)
-    asked = []
-    found = runner.run(
-        sources,
-        config=SHORT_SEARCH,
-        prefixes=prefixes,
-        should_stop=lambda row: asked.append(row) or False,
-    )
-    assert sizes == [5, 2, 3, 1, 2]
-    assert set(asked) == set(range(5))
+    sizes: list[int] = []
+    monkeypatch.setattr("seq2seq.runner.search", with_room_for(2, sizes))
+    found = runner.run(sources, config=SHORT_SEARCH, prefixes=prefixes)
+    assert sizes == [5, 3, 2, 2, 1]
     for ours, theirs in zip(found.results, wanted.results, strict=True):
         assert ours.hypotheses[0].tokens == theirs.hypotheses[0].tokens
-    assert found.warnings == ()
+    assert (found.precision, found.warnings) == (wanted.precision, ())
     assert found.decoder > 0
-    sizes.clear()
-    runner.run(sources, config=SHORT_SEARCH, prefixes=prefixes)
-    assert max(sizes) <= 2  # what was too much is not tried again
 
 
-def test_whoever_stops_is_stopped_in_a_halved_batch(
+def test_a_batch_of_which_no_sentence_fits_goes_to_the_cpu_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_checkpoint(tmp_path / "x")
+    runner = Runner(load_checkpoint(tmp_path / "x"), device=CPU, precision="fp32")
+    sizes: list[int] = []
+    full = with_room_for(0, sizes)
+
+    def on_the_device(model: Any, source: torch.Tensor, **options: Any) -> list[SearchResult]:
+        poor = len(sizes) < 4
+        return full(model, source, **options) if poor else search(model, source, **options)
+
+    monkeypatch.setattr("seq2seq.runner.search", on_the_device)
+    shown: list[int] = []
+    found = runner.run(
+        [(5, 6, 2)] * 8,
+        config=SHORT_SEARCH,
+        prefixes=[()] * 8,
+        on_step=lambda partial: shown.append(len(partial)),
+    )
+    assert sizes == [8, 4, 2, 1]
+    assert len(found.results) == 8
+    assert "ran out of memory" in found.warnings[0]
+    assert caplog.text.count("ran out of memory") == 1
+    assert set(shown) == {8}
+
+
+def test_whoever_stops_is_stopped_in_a_part_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_checkpoint(tmp_path / "x")
     runner = Runner(load_checkpoint(tmp_path / "x"), device=CPU, precision="fp32")
-
-    def alone(model: AnyModel, source: torch.Tensor, **options: Any) -> list[SearchResult]:
-        if len(source) > 1:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return search(model, source, **options)
-
-    monkeypatch.setattr("seq2seq.runner.search", alone)
+    monkeypatch.setattr("seq2seq.runner.search", with_room_for(1, []))
     config = SearchConfig(min_length=5, max_length=5)
     found = runner.run(
         [(5, 6, 2)] * 4, config=config, prefixes=[()] * 4, should_stop=lambda row: row == 2
