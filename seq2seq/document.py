@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -39,6 +39,7 @@ class Writer:
     card: ModelCardInfo
     layout: AttentionLayout | None
     attention_default: AttentionChoice | None
+    _known: dict[int, str] = field(default_factory=dict, repr=False)  # texts of pieces, as met
 
     def complete(
         self,
@@ -151,4 +152,8 @@ class Writer:
     def _piece_texts(self, trace: Trace | None) -> dict[int, str]:
         if trace is None:
             return {}
-        return {token: self.text.piece_text(token) for token in sorted(trace.tokens())}
+        known = self._known
+        for token in (tokens := sorted(trace.tokens())):
+            if token not in known:
+                known[token] = self.text.piece_text(token)
+        return {token: known[token] for token in tokens}

@@ -129,13 +129,11 @@ class Recorder:
         return Trace.of(self, finished=finished, forced=len(self._prefix))
 
     def tokens(self) -> frozenset[int]:
-        """All pieces that the steps show."""
+        """All pieces that the steps show, perhaps without those that end a hypothesis."""
         values = np.concatenate([step.seen.values for step in self._steps])
         tokens = np.concatenate([step.seen.tokens for step in self._steps])
         found = set(tokens[values > -math.inf].tolist())
-        for step in self._steps:
-            found.update(node.token for node in step.live)
-            found.update(verdict.node.token for verdict in step.verdicts if verdict.node)
+        found.update([node.token for step in self._steps for node in step.live])
         return frozenset(found)
 
     def steps(self) -> tuple[TraceStep, ...]:

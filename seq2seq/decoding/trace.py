@@ -100,7 +100,7 @@ class Record(Protocol):
     """What a search leaves behind, from which the steps of its trace are written."""
 
     def tokens(self) -> frozenset[int]:
-        """All pieces that the steps show."""
+        """All pieces that the steps show, perhaps without those that end a hypothesis."""
 
     def steps(self) -> tuple[TraceStep, ...]:
         """Write them."""

@@ -12,8 +12,8 @@ training.seed=2``) shows how much chance alone gives. Runs that are there alread
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,25 +26,32 @@ def main() -> int:
     """Train, measure and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("config", type=Path)
-    parser.add_argument("--data", required=True, help="folder of the files of the configuration")
+    parser.add_argument("--data", required=True, type=Path, help="folder of its files")
     parser.add_argument("--out", required=True, type=Path, help="folder for the runs")
-    parser.add_argument("--dev", required=True, help="pairs to score on, never a test file")
+    parser.add_argument("--dev", required=True, type=Path, help="pairs, never a test file")
     parser.add_argument("--columns", required=True)
     parser.add_argument("--set", default="", metavar="A.B=V,C.D=V", help="for all runs")
     parser.add_argument("--change", action="append", default=[], metavar="A.B=V,C.D=V")
     parser.add_argument("--tokenize", default="13a", help="of BLEU")
     parser.add_argument("--threads", default="1", help="of a training")
     options = parser.parse_args()
-    base = changed(json.loads(options.config.read_text(encoding="utf-8")), options.set)
+    for name in ("data", "out", "dev"):  # the commands run in the project's folder
+        setattr(options, name, getattr(options, name).resolve())
+    try:
+        base = changed(json.loads(options.config.read_text(encoding="utf-8")), options.set)
+        configs = [(change, changed(base, change)) for change in ["", *options.change]]
+    except (KeyError, TypeError, ValueError) as error:
+        parser.error(f"{error!r}: a change is SECTION.KEY=JSON, several with commas between")
     first: float | None = None
-    print(f"{base['name']}, {base['training']['max_steps']} updates; {options.dev}, beam 5")
+    print(f"{base['name']}, {base['training']['max_steps']} updates; {options.dev.name}, beam 5")
     print("  BLEU  by it   chrF   parameters  change", flush=True)
-    for change in ["", *options.change]:
-        name = re.sub(r"\W+", "-", change) or "base"
-        folder = options.out / f"{name}-package"
-        train(changed(base, change), options.out / name, folder, options)
+    for change, config in configs:
+        # Known by all its settings, so that no other run is taken for it.
+        name = hashlib.sha256(json.dumps(config).encode()).hexdigest()[:12]
+        package = options.out / f"{name}-package"
+        train(config, options.out / name, package, options)
         found = module(
-            "evaluate", options.dev, "--columns", options.columns, "--model", str(folder),
+            "evaluate", str(options.dev), "--columns", options.columns, "--model", str(package),
             "--beam", "5", "--tokenize", options.tokenize, "--bootstrap-samples", "0",
         )  # fmt: skip
         scores = json.loads(found)
@@ -63,6 +70,8 @@ def changed(config: dict[str, Any], assignments: str) -> dict[str, Any]:
     for assignment in filter(None, assignments.split(",")):
         place, _, value = assignment.partition("=")
         section, _, key = place.partition(".")
+        if not (key and value):
+            raise ValueError(assignment)
         try:
             copy[section][key] = json.loads(value)
         except json.JSONDecodeError:
@@ -77,7 +86,7 @@ def train(config: dict[str, Any], run: Path, package: Path, options: argparse.Na
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / f"{run.name}.json"
     path.write_text(json.dumps(config, indent=2), encoding="utf-8")
-    module("prepare", str(path), "--data", options.data, "--out", str(run))
+    module("prepare", str(path), "--data", str(options.data), "--out", str(run))
     resume = ["--resume"] if (run / "history.json").exists() else []
     module("train", str(path), "--out", str(run), "--threads", options.threads, *resume)
     module("package", str(run), str(package), "--storage", "int8")

@@ -4,9 +4,9 @@
 
 Sample sentences are decoded one at a time and in batches of 32, with and without, in turns, so
 that what else the machine does falls upon both alike. Printed are the median of the times and of
-the ratios of neighbours. A trace keeps what the search found and writes its steps when they are
-looked at, which the last column has, too. The process must have the processor to itself for the
-figures to mean anything.
+the ratios of neighbours. A trace keeps what the search found, with the texts of its pieces, and
+writes its steps when they are looked at, which the last column has, too. The process must have the
+processor to itself for the figures to mean anything.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from latency import samples
 
 from seq2seq import Translator
 from seq2seq.config import SearchConfig
-from seq2seq.runner import Runner
 
 Sources = list[list[int]]
 
@@ -58,7 +57,7 @@ def main() -> int:
             for line in samples(options.source)
         ]
         for beam in options.beam or (5, 1):
-            run = partial(decode, translator._runner, SearchConfig(beam=beam))
+            run = partial(decode, translator, SearchConfig(beam=beam))
             for size in (1, BATCH):
                 times = race(run, ids, size=size, seconds=options.seconds)
                 without, kept = (statistics.median(times[mode]) for mode in MODES[:2])
@@ -74,12 +73,15 @@ def main() -> int:
     return 0
 
 
-def decode(runner: Runner, config: SearchConfig, some: Sources, mode: str) -> None:
-    """Search; perhaps with trace and attention; perhaps look at the steps of every trace."""
+def decode(translator: Translator, config: SearchConfig, some: Sources, mode: str) -> None:
+    """Search; with trace and attention for a document; and with the steps of every trace."""
     both = mode != "without"
-    outcome = runner.run(some, config=config, prefixes=[()] * len(some), trace=both, attention=both)
-    if mode == "written":
-        for result in outcome.results:
+    outcome = translator._runner.run(
+        some, config=config, prefixes=[()] * len(some), trace=both, attention=both
+    )
+    for result in outcome.results:
+        translator._engine._writer._piece_texts(result.trace)  # a document holds them
+        if mode == "written":
             _ = result.trace and result.trace.steps
 
 

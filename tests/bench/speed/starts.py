@@ -20,7 +20,7 @@ _WANTED = {"opus": (1.3, 1.0)}
 
 
 def library_alone() -> float | None:
-    """Memory of a process that has loaded PyTorch's C++ library and no more, in MB.
+    """Memory of a Python process that has loaded PyTorch's C++ library and no more, in MB.
 
     Neither Python's part of PyTorch nor a model: below this no process that uses it can stay.
     """
@@ -97,5 +97,5 @@ def starts(size: Size, root: Path, *, runs: int) -> dict[str, Any]:
         wanted = f", at most {most}, goal {goal}" if most else ""
         print(f"  peak over CTranslate2's: {alone:.2f}{wanted}; after a batch too {batch:.2f}")
         if library:
-            print(f"  PyTorch's library alone, without Python or a model: {library:.1f} MB")
+            print(f"  PyTorch's C++ library alone in Python, not imported: {library:.1f} MB")
     return report
