@@ -33,8 +33,8 @@ constexpr int64_t kHeader = 16;       // int32 numbers before the arrays
 constexpr int64_t kBlock = 16;        // rows and outputs of a block in the processor's matrix unit
 constexpr int64_t kBlockInputs = 64;  // inputs of such a block
 constexpr int64_t kManyRows = 8;      // rows from which the matrix unit is used
-constexpr int64_t kShared = 1 << 19;  // bytes of weights from which threads share a product
-constexpr int64_t kLargeModel = 1 << 24;  // bytes of the weights of a step from which it shares
+constexpr int64_t kShared = 1 << 17;  // bytes of weights from which threads share a product
+constexpr int64_t kLargeModel = 1 << 21;  // bytes of the weights of a step from which it shares
 constexpr int64_t kLarge = 1 << 20;   // bytes of weights that come from beyond the near caches
 constexpr int64_t kAhead = 2048;      // bytes that are asked for before they are needed
 

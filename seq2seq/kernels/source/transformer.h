@@ -97,14 +97,13 @@ inline void encode_transformer(float* states, const int64_t* pieces,
   const Matrix table(weights[0]);
   const float* positions = static_cast<const float*>(weights[1].const_data_ptr());
   Stream stream(plan, rows, Matrix(weights[4]).out);
-  int64_t longest = 0;
   for (size_t s = 0; s + 1 < starts.size(); s++) {
-    longest = std::max(longest, starts[s + 1] - starts[s]);
     for (int64_t n = starts[s]; n < starts[s + 1]; n++) {
       embed(&stream.x[n * width], table, pieces[n], positions + (n - starts[s]) * width, plan);
     }
   }
-  std::vector<float> parts(rows * 3 * width), scores(longest);
+  std::vector<float> parts(rows * 3 * width);
+  Columns keys;
   for (int64_t layer = 0; layer < plan.layers; layer++) {
     const Tensor* w = &weights[2 + 5 * layer];
     const Norms norms{static_cast<const float*>(w[4].const_data_ptr()), width};
@@ -113,10 +112,11 @@ inline void encode_transformer(float* states, const int64_t* pieces,
       const float* sentence = &parts[starts[s] * 3 * width];
       for (int64_t head = 0; head < plan.heads; head++) {
         const float* own = sentence + head * part;
+        keys.read(own + width, starts[s + 1] - starts[s], 3 * width, part);
         for (int64_t n = starts[s]; n < starts[s + 1]; n++) {
-          attend(&stream.context[n * width + head * part], scores.data(),
-                 &parts[n * 3 * width + head * part], own + width, own + 2 * width,
-                 starts[s + 1] - starts[s], 3 * width, part, plan.scale());
+          keys.attend(&stream.context[n * width + head * part],
+                      &parts[n * 3 * width + head * part], own + 2 * width, 3 * width,
+                      plan.scale());
         }
       }
     }
