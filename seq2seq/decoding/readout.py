@@ -248,7 +248,8 @@ def _compare(
 
 def from_host(numbers: Sequence[int] | Sequence[float], device: torch.device) -> Tensor:
     """A vector (int64 or float64), by way of numpy, which is faster for a few numbers."""
-    return torch.from_numpy(np.array(numbers)).to(device)
+    vector = torch.from_numpy(np.array(numbers))
+    return vector if device.type == "cpu" else vector.to(device)
 
 
 def to_host(tensors: Sequence[Tensor]) -> list[list[Any]]:

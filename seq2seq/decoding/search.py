@@ -215,7 +215,7 @@ class _Search:
         ]
         demand = Demand(
             wanted=self._count,
-            shown=self._config.trace_candidates,
+            shown=self._config.trace_candidates if self._recorders else 0,
             bounds=bounds,
             bases=[node.cumulative for node in nodes],
             barred=[self._constraints.barred(node) for node in nodes],
