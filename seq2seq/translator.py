@@ -158,8 +158,8 @@ class Translator:
             name: for instance ``fr-en-transformer``, the path of a folder, or ``owner/name``.
             device: None picks CUDA, then MPS, then the CPU.
             threads: sets torch's threads per operation **for the whole process**; None leaves
-                them alone. Small models are fastest with 1: two threads of this size wait for
-                each other longer than they compute, above all beside other busy processes.
+                them alone. Two share the work on a single sentence if the machine has nothing
+                else to do; beside other busy processes they wait for each other, and 1 is faster.
             batch_tokens, workers, precision, max_waiting, max_wait: as in the class.
 
         Raises:
