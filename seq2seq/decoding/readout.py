@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from seq2seq.config import SamplingConfig
 from seq2seq.decoding.beam import Proposal, RowScores, best_proposals
 from seq2seq.decoding.inputs import SearchError
 from seq2seq.decoding.sampling import draw
-from seq2seq.nn.model import Largest, largest
+from seq2seq.nn.model import Choices, Comparison, Largest, largest
 
 __all__ = [
     "Demand",
@@ -29,7 +29,7 @@ __all__ = [
     "Seen",
     "from_host",
     "pack",
-    "read_largest",
+    "read_choices",
     "read_logits",
     "to_host",
     "unpack",
@@ -84,6 +84,14 @@ class Demand(NamedTuple):
     def most(self, vocabulary: int) -> int:
         """Pieces to read per row, so that those wanted are left when the barred ones are gone."""
         return min(max(self.wanted + max(map(len, self.barred)), self.shown), vocabulary)
+
+    def comparison(self) -> Comparison:
+        """What :func:`best_proposals` compares, for whoever does it where the numbers are."""
+        barred, ends = list(self.barred[0]), []
+        if any(one is not self.barred[0] for one in self.barred):  # which is seldom
+            barred = list(chain.from_iterable(self.barred))
+            ends = list(accumulate(map(len, self.barred)))
+        return Comparison(self.bases, self.bounds, barred, ends, self.wanted)
 
 
 class Seen(NamedTuple):
@@ -141,16 +149,21 @@ def read_logits(logits: Tensor, demand: Demand, *, penalties: Tensor | None = No
     return _read(best, demand, penalties, picked)
 
 
-def read_largest(best: Largest, demand: Demand, *, penalties: Tensor | None = None) -> Reading:
+def read_choices(
+    found: Choices[Any], demand: Demand, *, penalties: Tensor | None = None
+) -> Reading:
     """:func:`read_logits` where nothing was picked, from :meth:`Demand.most` pieces per row."""
-    return _read(best, demand, penalties, [])
+    if found.best is None:
+        return _read(found.largest, demand, penalties, [])
+    return _read_compared(found.largest, found.best, demand, penalties)
 
 
 def _read(
     best: Largest, demand: Demand, penalties: Tensor | None, picked: Sequence[Tensor]
 ) -> Reading:
     if not picked and best.tokens.device.type == "cpu" and kernels.loaded():
-        return _read_compared(best, demand, penalties)
+        compared = torch.ops.seq2seq.propose(*best[:2], *demand.comparison())
+        return _read_compared(best, compared, demand, penalties)
     tensors = [best.log_probabilities, best.tokens, *picked]
     if penalties is not None:
         tensors.append(penalties)
@@ -166,9 +179,11 @@ def _read(
     return Reading(scores, _compare(scores, demand, chosen), seen)
 
 
-def _read_compared(best: Largest, demand: Demand, penalties: Tensor | None) -> Reading:
-    """Where one operator compares all pieces, before they become lists."""
-    proposals = _by_sentence(*(tensor.tolist() for tensor in _propose(best, demand)))
+def _read_compared(
+    best: Largest, compared: tuple[Tensor, Tensor], demand: Demand, penalties: Tensor | None
+) -> Reading:
+    """Where an operator has compared all pieces, before they become lists."""
+    proposals = _by_sentence(*(tensor.tolist() for tensor in compared))
     if not proposals:
         raise SearchError(_NOT_FINITE)
     rows = best.tokens.shape[0]
@@ -185,29 +200,6 @@ def _check(best: Sequence[float]) -> None:
     """Where any score is NaN, softmax makes the whole row NaN."""
     if any(map(math.isnan, best)):
         raise SearchError(_NOT_FINITE)
-
-
-def _propose(best: Largest, demand: Demand) -> tuple[Tensor, ...]:
-    """:func:`best_proposals` of every sentence, compared where the numbers are.
-
-    Of no sentence, if any row is not of numbers.
-    """
-    barred = demand.barred
-    if all(one is barred[0] for one in barred):  # as nearly always
-        pieces, ends = list(barred[0]), []
-    else:
-        pieces = list(chain.from_iterable(barred))
-        ends = torch.tensor([len(one) for one in barred]).cumsum(0).tolist()
-    found: tuple[Tensor, ...] = torch.ops.seq2seq.propose(
-        best.log_probabilities,
-        best.tokens,
-        from_host(demand.bases, best.tokens.device),
-        demand.bounds,
-        pieces,
-        ends,
-        demand.wanted,
-    )
-    return found
 
 
 def _by_sentence(found: list[list[list[int]]], scores: list[list[float]]) -> list[list[Proposal]]:

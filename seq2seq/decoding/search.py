@@ -27,7 +27,7 @@ from seq2seq.decoding.beam import Beam, Finished
 from seq2seq.decoding.constraints import Constraints
 from seq2seq.decoding.hypotheses import AttentionLog, Node
 from seq2seq.decoding.inputs import SearchError, read_requests
-from seq2seq.decoding.readout import Demand, Pick, Reading, from_host, read_largest, read_logits
+from seq2seq.decoding.readout import Demand, Pick, Reading, from_host, read_choices, read_logits
 from seq2seq.decoding.recorder import Recorder
 from seq2seq.decoding.sampling import Dice
 from seq2seq.decoding.scoring import CoveragePenalty
@@ -245,9 +245,11 @@ class _Search:
             penalties = self._attend(output.attention)
             return output.state, read_logits(output.logits, demand, penalties=penalties)
         count = demand.most(self._model.config.target_vocabulary)
-        choices = self._model.choose(tokens, state, count=count, entropy=demand.trace)
+        choices = self._model.choose(
+            tokens, state, count=count, entropy=demand.trace, comparison=demand.comparison()
+        )
         penalties = self._attend(choices.attention)
-        return choices.state, read_largest(choices.largest, demand, penalties=penalties)
+        return choices.state, read_choices(choices, demand, penalties=penalties)
 
     def _picks(self, number: int, start: int) -> list[Pick]:
         """What sentence ``number``, whose rows begin at ``start``, does not choose by itself."""

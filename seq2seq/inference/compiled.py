@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Generic
+from collections.abc import Sequence
+from typing import Generic, NamedTuple
 
 from torch import Tensor
 
-from seq2seq.nn.model import Choices, Largest, StateT, StepOutput
+from seq2seq.nn.model import Choices, Comparison, Largest, StateT, StepOutput
 
-__all__ = ["CompiledModel", "Step"]
+__all__ = ["ALONE", "CompiledModel", "Made"]
 
-Step = tuple[Tensor, Tensor, Tensor, Tensor | None, StateT]
-"""Logits, or the largest log-probabilities; their tokens; entropies; attention; the next state."""
+ALONE = Comparison([], [], [], [], 0)
+"""Of nothing."""
+
+
+class Made(NamedTuple, Generic[StateT]):
+    """What a step made.
+
+    Attributes:
+        found: logits, or the largest log-probabilities, their tokens and the entropies; then what
+            came of the comparison.
+        attention, state: as in :class:`StepOutput`.
+    """
+
+    found: Sequence[Tensor]
+    attention: Tensor | None
+    state: StateT
 
 
 class CompiledModel(ABC, Generic[StateT]):
@@ -20,16 +35,30 @@ class CompiledModel(ABC, Generic[StateT]):
 
     def step(self, tokens: Tensor, state: StateT) -> StepOutput[StateT]:
         """See :meth:`seq2seq.nn.model.Seq2SeqModel.step`."""
-        logits, _, _, attention, after = self._step(tokens, state, 0)
+        (logits, *_), attention, after = self._step(tokens, state, 0, ALONE)
         return StepOutput(logits, attention, after)
 
     def choose(
-        self, tokens: Tensor, state: StateT, *, count: int, entropy: bool = False
+        self,
+        tokens: Tensor,
+        state: StateT,
+        *,
+        count: int,
+        entropy: bool = False,
+        comparison: Comparison | None = None,
     ) -> Choices[StateT]:
         """See :meth:`seq2seq.nn.model.Seq2SeqModel.choose`; never holds all logits."""
-        *found, attention, after = self._step(tokens, state, count)
-        return Choices(Largest(*found), attention, after)
+        made = self._step(tokens, state, count, comparison or ALONE)
+        values, pieces, entropies, *best = made.found
+        return Choices(
+            Largest(values, pieces, entropies),
+            made.attention,
+            made.state,
+            (best[0], best[1]) if comparison else None,
+        )
 
     @abstractmethod
-    def _step(self, tokens: Tensor, state: StateT, count: int) -> Step[StateT]:
+    def _step(
+        self, tokens: Tensor, state: StateT, count: int, comparison: Comparison
+    ) -> Made[StateT]:
         """A step; with a ``count`` of 0 it gives all logits."""

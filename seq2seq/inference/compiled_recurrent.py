@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.config import RecurrentConfig
-from seq2seq.inference.compiled import CompiledModel, Step
+from seq2seq.inference.compiled import CompiledModel, Made
 from seq2seq.inference.matrices import Matrices, Packed, linear
 from seq2seq.nn.attention import GeneralAttention
 from seq2seq.nn.cells import reverse_rows
-from seq2seq.nn.model import DecoderState, Memory
+from seq2seq.nn.model import Comparison, DecoderState, Memory
 from seq2seq.nn.recurrent import RecurrentModel
 from seq2seq.nn.recurrent_decoder import AdditiveDecoder, LuongDecoder
 from seq2seq.nn.stored import Weights
@@ -139,13 +139,15 @@ class CompiledRecurrent(CompiledModel[CompiledState]):
         feed = torch.zeros(rows, self._fed) if self._fed else None
         return CompiledState(memory, torch.arange(rows), memory.hidden, memory.cell, feed)
 
-    def _step(self, tokens: Tensor, state: CompiledState, count: int) -> Step[CompiledState]:
+    def _step(
+        self, tokens: Tensor, state: CompiledState, count: int, comparison: Comparison
+    ) -> Made[CompiledState]:
         """See :class:`CompiledModel`."""
         memory = state.memory
         hidden = state.hidden.clone()  # becomes the next
         cell = None if state.cell is None else state.cell.clone()
         feed = None if state.feed is None else state.feed.clone()
-        chosen, pieces, entropies, attention = torch.ops.seq2seq.step_recurrent(
+        *found, attention = torch.ops.seq2seq.step_recurrent(
             tokens.contiguous(),
             hidden,
             cell,
@@ -155,12 +157,13 @@ class CompiledRecurrent(CompiledModel[CompiledState]):
             memory.keys,
             memory.values,
             count,
+            *comparison,
             self._plan,
             self._decoder,
         )
         shown = None if memory.keys is None else attention
         after = CompiledState(memory, state.sentence, hidden, cell, feed)
-        return chosen, pieces, entropies, shown, after
+        return Made(found, shown, after)
 
     def _read(
         self, x: Tensor, lengths: Tensor, layers: list[tuple[Packed, Packed]]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from seq2seq.config import TransformerConfig
-from seq2seq.inference.compiled import CompiledModel, Step
+from seq2seq.inference.compiled import CompiledModel, Made
 from seq2seq.inference.matrices import Matrices, Packed, linear
-from seq2seq.nn.model import DecoderState, Memory
+from seq2seq.nn.model import Comparison, DecoderState, Memory
 from seq2seq.nn.multihead import SelfAttention
 from seq2seq.nn.stored import Weights
 from seq2seq.nn.transformer import DecoderLayer, EncoderLayer, TransformerModel, sinusoids
@@ -186,7 +186,9 @@ class CompiledTransformer(CompiledModel[CompiledState]):
             used=0,
         )
 
-    def _step(self, tokens: Tensor, state: CompiledState, count: int) -> Step[CompiledState]:
+    def _step(
+        self, tokens: Tensor, state: CompiledState, count: int, comparison: Comparison
+    ) -> Made[CompiledState]:
         """See :class:`CompiledModel`."""
         memory, cache, ancestors, used = state.memory, state.cache, state.ancestors, state.used
         rows = tokens.shape[0]
@@ -195,7 +197,7 @@ class CompiledTransformer(CompiledModel[CompiledState]):
             used = cache.used
             cache.append(used, rows)
         positions = self._placed(1, ancestors.shape[1] + 1)
-        values, pieces, entropies, attention, ancestors = torch.ops.seq2seq.step_transformer(
+        *found, attention, ancestors = torch.ops.seq2seq.step_transformer(
             tokens.contiguous(),
             cache.entries,
             used,
@@ -204,12 +206,13 @@ class CompiledTransformer(CompiledModel[CompiledState]):
             memory.starts,
             memory.mask.shape[1],
             count,
+            *comparison,
             memory.pairs,
             self._plans[1],
             [self._tables[1], positions, *self._decoder],
         )
         after = CompiledState(memory, state.sentence, ancestors, cache, used + rows)
-        return values, pieces, entropies, attention, after
+        return Made(found, attention, after)
 
     def _placed(self, side: int, length: int) -> Tensor:
         """A table of at least ``length`` positions."""

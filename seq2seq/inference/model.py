@@ -16,7 +16,7 @@ from seq2seq.inference.pack import pack
 from seq2seq.inference.precision import Precision
 from seq2seq.inference.unit import TracedModel, trace_step
 from seq2seq.nn import AnyModel, AttentionLayout
-from seq2seq.nn.model import Choices, StepOutput
+from seq2seq.nn.model import Choices, Comparison, StepOutput
 from seq2seq.nn.recurrent import RecurrentModel
 from seq2seq.nn.stored import Weights
 from seq2seq.nn.transformer import TransformerModel
@@ -37,7 +37,13 @@ class _Form(Protocol):
     def step(self, tokens: Tensor, state: Any) -> StepOutput[Any]: ...
 
     def choose(
-        self, tokens: Tensor, state: Any, *, count: int, entropy: bool = False
+        self,
+        tokens: Tensor,
+        state: Any,
+        *,
+        count: int,
+        entropy: bool = False,
+        comparison: Comparison | None = None,
     ) -> Choices[Any]: ...
 
 

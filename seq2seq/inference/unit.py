@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from seq2seq.inference.int8 import without_notes
 from seq2seq.nn import AnyModel
-from seq2seq.nn.model import Choices, DecoderState, StepOutput, choices
+from seq2seq.nn.model import Choices, Comparison, DecoderState, StepOutput, choices
 
 __all__ = ["TracedModel", "TracedStep", "trace_step"]
 
@@ -57,7 +57,13 @@ class TracedModel:
         self.step = step
 
     def choose(
-        self, tokens: Tensor, state: Any, *, count: int, entropy: bool = False
+        self,
+        tokens: Tensor,
+        state: Any,
+        *,
+        count: int,
+        entropy: bool = False,
+        comparison: Comparison | None = None,
     ) -> Choices[Any]:
         """See :meth:`seq2seq.nn.model.Seq2SeqModel.choose`."""
         return choices(self.step(tokens, state), count, entropy=entropy)

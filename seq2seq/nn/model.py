@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
@@ -25,6 +25,7 @@ from seq2seq.config import ConfigError, ModelConfig
 __all__ = [
     "AttentionLayout",
     "Choices",
+    "Comparison",
     "DecoderState",
     "Largest",
     "Memory",
@@ -126,12 +127,37 @@ class Largest(NamedTuple):
     entropies: Tensor | None
 
 
+class Comparison(NamedTuple):
+    """Which continuations of several sentences' hypotheses are the best.
+
+    Attributes:
+        bases: for every row the cumulative score that its pieces add to.
+        bounds: rows at which sentences begin, and the number of rows.
+        barred: pieces that may not follow: of one row after the other, or the same for all.
+        ends: where those of each row end in ``barred``; empty if they are the same for all.
+        wanted: continuations per sentence.
+    """
+
+    bases: Sequence[float]
+    bounds: Sequence[int]
+    barred: Sequence[int]
+    ends: Sequence[int]
+    wanted: int
+
+
 class Choices(NamedTuple, Generic[StateT]):
-    """A step of which nothing but the most probable pieces is wanted; see :class:`StepOutput`."""
+    """A step of which nothing but the most probable pieces is wanted; see :class:`StepOutput`.
+
+    Attributes:
+        best: of a :class:`Comparison`, if the model makes it along the way: (sentences, wanted, 3)
+            rows within the sentence (-1: none), pieces and ranks, and their log-probabilities; of
+            no sentence, if any row's logits are not all numbers.
+    """
 
     largest: Largest
     attention: Tensor | None
     state: StateT
+    best: tuple[Tensor, Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -203,9 +229,19 @@ class Seq2SeqModel(nn.Module, ABC, Generic[MemoryT, StateT]):
         """
 
     def choose(
-        self, tokens: Tensor, state: StateT, *, count: int, entropy: bool = False
+        self,
+        tokens: Tensor,
+        state: StateT,
+        *,
+        count: int,
+        entropy: bool = False,
+        comparison: Comparison | None = None,
     ) -> Choices[StateT]:
-        """:meth:`step`, of which only the ``count`` most probable pieces are wanted."""
+        """:meth:`step`, of which only the ``count`` most probable pieces are wanted.
+
+        Args:
+            comparison: made by models for which it costs less together with the step.
+        """
         return choices(self.step(tokens, state), count, entropy=entropy)
 
     @abstractmethod

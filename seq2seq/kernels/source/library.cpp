@@ -106,9 +106,9 @@ Tensor lookup(const Tensor& ids, const Tensor& packed) {
 }
 
 // What a step gives: logits (rows, vocabulary), or with a `count` the largest log-probabilities, their
-// tokens and the entropies; and the attention.
-using Step = std::tuple<Tensor, Tensor, Tensor, Tensor>;
-using CachedStep = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor>;
+// tokens and the entropies; what propose() makes of these, if there are bounds; and the attention.
+using Step = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
+using CachedStep = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
 struct Results {
   Tensor values, tokens, entropy;
@@ -139,37 +139,23 @@ std::tuple<Tensor, Tensor, Tensor> largest(const Tensor& logits, int64_t count) 
   return {results.values, results.tokens, results.entropy};
 }
 
-// Which entries of the cache hold each row's pieces, after a step has appended one entry per row from
-// `used`: (rows, length) becomes (rows, length + 1).
-Tensor grown(const Tensor& ancestors, int64_t used) {
-  const int64_t rows = ancestors.size(0), length = ancestors.size(1);
-  Tensor longer = fresh({rows, length + 1}, aoti_torch_dtype_int32());
-  const auto* from = static_cast<const int32_t*>(ancestors.const_data_ptr());
-  auto* to = static_cast<int32_t*>(longer.mutable_data_ptr());
-  for (int64_t n = 0; n < rows; n++, from += length, to += length + 1) {
-    std::copy(from, from + length, to);
-    to[length] = static_cast<int32_t>(used + n);
-  }
-  return longer;
-}
-
 // For every sentence (rows bounds[s] to bounds[s + 1]) the `count` continuations with the highest sum
 // of base and log-probability, the first of equals first: (sentences, count, 3) slots, tokens and
 // ranks, of which a slot of -1 is none, and (sentences, count) log-probabilities. `values` fall along
 // each row. `ends` tells where the barred tokens of each row end; empty if they are the same for all.
-// Nothing, of no sentence, if any row is not of numbers.
-std::tuple<Tensor, Tensor> propose(const Tensor& values, const Tensor& tokens, const Tensor& bases,
-                                   std::vector<int64_t> bounds, std::vector<int64_t> barred,
-                                   std::vector<int64_t> ends, int64_t count) {
+// Nothing, of no sentence, if any row is not of numbers, or if there are no bounds.
+std::tuple<Tensor, Tensor> propose(const Tensor& values, const Tensor& tokens,
+                                   std::vector<double> bases, std::vector<int64_t> bounds,
+                                   std::vector<int64_t> barred, std::vector<int64_t> ends,
+                                   int64_t count) {
   const int64_t width = values.size(1);
-  int64_t sentences = static_cast<int64_t>(bounds.size()) - 1;
-  for (int64_t row = 0; row < values.size(0); row++) {
+  int64_t sentences = bounds.empty() ? 0 : static_cast<int64_t>(bounds.size()) - 1;
+  for (int64_t row = 0; sentences && row < values.size(0); row++) {
     if (std::isnan(floats(values)[row * width])) sentences = 0;
   }
   Tensor found = fresh_integers({sentences, count, 3}), scores = fresh_floats({sentences, count});
   auto* triple = static_cast<int64_t*>(found.mutable_data_ptr());
   auto* score_of = writable(scores);
-  const auto* base = static_cast<const double*>(bases.const_data_ptr());
   std::vector<int64_t> next;
   for (int64_t s = 0; s < sentences; s++) {
     const int64_t first = bounds[s], rows = bounds[s + 1] - first;
@@ -195,7 +181,7 @@ std::tuple<Tensor, Tensor> propose(const Tensor& values, const Tensor& tokens, c
       for (int64_t slot = 0; slot < rows; slot++) {
         if (next[slot] >= width) continue;
         const double score =
-            base[first + slot] + floats(values)[(first + slot) * width + next[slot]];
+            bases[first + slot] + floats(values)[(first + slot) * width + next[slot]];
         if (best < 0 || score > highest) best = slot, highest = score;
       }
       triple[0] = best;
@@ -207,6 +193,20 @@ std::tuple<Tensor, Tensor> propose(const Tensor& values, const Tensor& tokens, c
     }
   }
   return {found, scores};
+}
+
+// Which entries of the cache hold each row's pieces, after a step has appended one entry per row from
+// `used`: (rows, length) becomes (rows, length + 1).
+Tensor grown(const Tensor& ancestors, int64_t used) {
+  const int64_t rows = ancestors.size(0), length = ancestors.size(1);
+  Tensor longer = fresh({rows, length + 1}, aoti_torch_dtype_int32());
+  const auto* from = static_cast<const int32_t*>(ancestors.const_data_ptr());
+  auto* to = static_cast<int32_t*>(longer.mutable_data_ptr());
+  for (int64_t n = 0; n < rows; n++, from += length, to += length + 1) {
+    std::copy(from, from + length, to);
+    to[length] = static_cast<int32_t>(used + n);
+  }
+  return longer;
 }
 
 Tensor encode_transformer(const Tensor& pieces, const Tensor& starts, std::vector<int64_t> plan,
@@ -222,7 +222,9 @@ Tensor encode_transformer(const Tensor& pieces, const Tensor& starts, std::vecto
 // With the next step's `ancestors`.
 CachedStep step_transformer(const Tensor& tokens, const Tensor& cache, int64_t used,
                             const Tensor& ancestors, const Tensor& sentence, const Tensor& starts,
-                            int64_t source, int64_t count, std::vector<Tensor> memory,
+                            int64_t source, int64_t count, std::vector<double> bases,
+                            std::vector<int64_t> bounds, std::vector<int64_t> barred,
+                            std::vector<int64_t> ends, int64_t wanted, std::vector<Tensor> memory,
                             std::vector<int64_t> plan, std::vector<Tensor> weights) {
   const seq2seq::TransformerPlan read(plan, Matrix(weights[0]).in);
   const int64_t rows = tokens.size(0);
@@ -238,7 +240,10 @@ CachedStep step_transformer(const Tensor& tokens, const Tensor& cache, int64_t u
   const seq2seq::Sharing sharing(weights);
   seq2seq::step_transformer(results.output(), writable(attention), integers(tokens), rows, past,
                             read, memory, weights);
-  return {results.values, results.tokens, results.entropy, attention, grown(ancestors, used)};
+  const auto [found, scores] =
+      propose(results.values, results.tokens, bases, bounds, barred, ends, wanted);
+  return {results.values, results.tokens, results.entropy,       found,
+          scores,         attention,      grown(ancestors, used)};
 }
 
 void read_layer(const Tensor& states, const Tensor& hidden, const std::optional<Tensor>& cell,
@@ -252,8 +257,10 @@ void read_layer(const Tensor& states, const Tensor& hidden, const std::optional<
 Step step_recurrent(const Tensor& tokens, const Tensor& hidden, const std::optional<Tensor>& cell,
                     const std::optional<Tensor>& feed, const Tensor& sentence,
                     const Tensor& lengths, const std::optional<Tensor>& keys,
-                    const std::optional<Tensor>& values, int64_t count, std::vector<int64_t> plan,
-                    std::vector<Tensor> weights) {
+                    const std::optional<Tensor>& values, int64_t count,
+                    std::vector<double> bases, std::vector<int64_t> bounds,
+                    std::vector<int64_t> barred, std::vector<int64_t> ends, int64_t wanted,
+                    std::vector<int64_t> plan, std::vector<Tensor> weights) {
   const seq2seq::RecurrentPlan read(plan);
   const int64_t rows = tokens.size(0), source = keys ? keys->size(1) : 0;
   const Results results(rows, Matrix(weights.back()).out, count);
@@ -271,7 +278,9 @@ Step step_recurrent(const Tensor& tokens, const Tensor& hidden, const std::optio
   const seq2seq::Sharing sharing(weights);
   seq2seq::step_recurrent(results.output(), writable(attention), integers(tokens), rows, past,
                           read, weights);
-  return {results.values, results.tokens, results.entropy, attention};
+  const auto [found, scores] =
+      propose(results.values, results.tokens, bases, bounds, barred, ends, wanted);
+  return {results.values, results.tokens, results.entropy, found, scores, attention};
 }
 
 }  // namespace
@@ -282,21 +291,23 @@ STABLE_TORCH_LIBRARY(seq2seq, library) {
   library.def("lookup(Tensor ids, Tensor packed) -> Tensor");
   library.def("largest(Tensor logits, int count) -> (Tensor, Tensor, Tensor)");
   library.def(
-      "propose(Tensor values, Tensor tokens, Tensor bases, int[] bounds, int[] barred, int[] ends, "
+      "propose(Tensor values, Tensor tokens, float[] bases, int[] bounds, int[] barred, int[] ends, "
       "int count) -> (Tensor, Tensor)");
   library.def(
       "encode_transformer(Tensor pieces, Tensor starts, int[] plan, Tensor[] weights) -> Tensor");
   library.def(
       "step_transformer(Tensor tokens, Tensor(a!) cache, int used, Tensor ancestors, "
-      "Tensor sentence, Tensor starts, int source, int count, Tensor[] memory, int[] plan, "
-      "Tensor[] weights) -> (Tensor, Tensor, Tensor, Tensor, Tensor)");
+      "Tensor sentence, Tensor starts, int source, int count, float[] bases, int[] bounds, "
+      "int[] barred, int[] ends, int wanted, Tensor[] memory, int[] plan, Tensor[] weights) -> "
+      "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
   library.def(
       "read_layer(Tensor(a!) states, Tensor(b!) hidden, Tensor(c!)? cell, Tensor x, "
       "Tensor lengths, int offset, bool backward, Tensor input, Tensor recurrent) -> ()");
   library.def(
       "step_recurrent(Tensor tokens, Tensor(a!) hidden, Tensor(b!)? cell, Tensor(c!)? feed, "
-      "Tensor sentence, Tensor lengths, Tensor? keys, Tensor? values, int count, int[] plan, "
-      "Tensor[] weights) -> (Tensor, Tensor, Tensor, Tensor)");
+      "Tensor sentence, Tensor lengths, Tensor? keys, Tensor? values, int count, float[] bases, "
+      "int[] bounds, int[] barred, int[] ends, int wanted, int[] plan, Tensor[] weights) -> "
+      "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(seq2seq, CPU, library) {
