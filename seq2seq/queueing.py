@@ -102,9 +102,8 @@ class Ticket:
         kind: how.
         sources: ids of each sentence.
         prefixes: target ids that each translation begins with.
-        on_step: called after every step (none, if memory suffices for parts of the batch only)
-            with the best hypothesis so far, by whichever thread
-            decodes; for a single sentence.
+        on_step: called after every step with the best hypothesis so far, by whichever thread
+            decodes; for a single sentence. Not where memory suffices for parts of the batch only.
         interval: seconds between two calls of ``on_step`` at least, in a batch with others.
     """
 

@@ -98,7 +98,7 @@ class AttentionLog:
         """
         if not paths:
             return []
-        if self._steps[0].device.type == "cpu":
+        if self._steps[0].device.type == "cpu":  # nothing to transfer: rows are read where they are
             arrays = [step.float().numpy() for step in self._steps]
             return [_along(arrays, path) for path in paths]
         wanted: list[list[int]] = [[] for _ in self._steps]

@@ -35,7 +35,9 @@ SEQ2SEQ_INLINE float exponential(float x) {
 
 SEQ2SEQ_INLINE float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
 
-SEQ2SEQ_INLINE float hyperbolic_tangent(float x) { return 1.0f - 2.0f / (exponential(2.0f * x) + 1.0f); }
+SEQ2SEQ_INLINE float hyperbolic_tangent(float x) {
+  return 1.0f - 2.0f / (exponential(2.0f * x) + 1.0f);
+}
 
 inline float dot(const float* a, const float* b, int64_t size) {
   float sum = 0;
@@ -97,7 +99,7 @@ typedef float Side __attribute__((vector_size(64)));
 constexpr int64_t kSideCount = 16;  // of numbers in one
 constexpr int64_t kSides = 4;       // that stay in registers together
 
-inline Side load_side(const float* from) {
+SEQ2SEQ_INLINE Side load_side(const float* from) {
   Side side;
   std::memcpy(&side, from, sizeof(side));
   return side;
