@@ -1,6 +1,13 @@
 """Settings as frozen, validated dataclasses that read and write JSON."""
 
-from seq2seq.config.experiment import DataConfig, DataFile, Experiment, TextFile, TrainingConfig
+from seq2seq.config.experiment import (
+    DataConfig,
+    DataFile,
+    Experiment,
+    Share,
+    TextFile,
+    TrainingConfig,
+)
 from seq2seq.config.measure import GoldFile, MeasureConfig
 from seq2seq.config.models import ModelConfig, RecurrentConfig, TransformerConfig
 from seq2seq.config.search import SamplingConfig, SearchConfig
@@ -18,6 +25,7 @@ __all__ = [
     "SamplingConfig",
     "SearchConfig",
     "Settings",
+    "Share",
     "TextFile",
     "TrainingConfig",
     "TransformerConfig",

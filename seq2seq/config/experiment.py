@@ -11,7 +11,7 @@ from seq2seq.config.models import ModelConfig
 from seq2seq.config.search import SearchConfig
 from seq2seq.config.settings import ConfigError, Settings, read_json
 
-__all__ = ["DataConfig", "DataFile", "Experiment", "TextFile", "TrainingConfig"]
+__all__ = ["DataConfig", "DataFile", "Experiment", "Share", "TextFile", "TrainingConfig"]
 
 _NAME = re.compile(r"(?=[^.])[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*")  # of a folder
 
@@ -64,6 +64,22 @@ class TextFile(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Share(Settings):
+    """How much more, or less, of a direction is met in training.
+
+    Attributes:
+        direction: source and target language.
+        factor: what multiplies the number of its pairs that ``temperature`` gives.
+    """
+
+    direction: tuple[str, str]
+    factor: float
+
+    def __post_init__(self) -> None:
+        self._require(0.001 <= self.factor <= 1000, "factor", "between 0.001 and 1000")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataConfig(Settings):
     """What ``prepare`` reads and how it cleans and mixes it.
 
@@ -72,7 +88,9 @@ class DataConfig(Settings):
             that names the target stands before every source sentence (Johnson 2017).
         zero_shot: directions that the model offers without having met a pair of them, between
             languages that it can read and write (Johnson 2017).
-        train, dev: files of pairs; every direction needs one of each.
+        train: files of pairs; every direction needs one.
+        dev: files of pairs; a direction without one is trained, but training neither shows how
+            good it is nor chooses its checkpoints by it.
         repair: text of one language from which sentences are to be repaired: spans of their pieces
             are masked, and the model writes the whole, told the language as for a translation
             (denoising, Lewis 2020). It learns to write, and what each tag means.
@@ -84,6 +102,7 @@ class DataConfig(Settings):
         max_ratio: pairs whose sides differ by more than this factor in words are left out.
         temperature: 1 mixes directions as large as they are; the higher, the more often the
             pairs of the small ones are repeated.
+        shares: of single directions, on top of that.
         join_rate: share of training pairs that are added as several in a row, as one pair.
         copy_rate: share of training pairs in which the same rare character (an emoji, say) is
             put on both sides, so that the model learns to carry over what it cannot translate.
@@ -105,6 +124,7 @@ class DataConfig(Settings):
     max_pieces: int = 100
     max_ratio: float = 4.0
     temperature: float = 1.0
+    shares: tuple[Share, ...] = ()
     join_rate: float = 0.0
     copy_rate: float = 0.02
     bpe_dropout: float = 0.0
@@ -126,9 +146,12 @@ class DataConfig(Settings):
                         f"DataFile.columns: {file.path} has {list(file.columns)}, "
                         "which serves none of the directions"
                     )
-            for source, target in pairs:
-                if not any(file.serves((source, target)) for file in files):
-                    raise ConfigError(f"DataConfig.{key}: no file serves {source} to {target}")
+        for source, target in pairs:
+            if not any(file.serves((source, target)) for file in self.train):
+                raise ConfigError(f"DataConfig.train: no file serves {source} to {target}")
+        shared = [share.direction for share in self.shares]
+        known = set(shared) <= set(pairs) and len(set(shared)) == len(shared)
+        self._require(known, "shares", "of different directions out of 'directions'")
         read, written = ({pair[side] for pair in pairs} for side in (0, 1))
         possible = all(
             source in read and target in written and source != target
@@ -158,6 +181,13 @@ class DataConfig(Settings):
             self.variants == 1 or self.bpe_dropout > 0,
             "variants",
             "1, as without bpe_dropout all are the same",
+        )
+
+    @property
+    def validated(self) -> tuple[tuple[str, str], ...]:
+        """The directions that have dev pairs."""
+        return tuple(
+            pair for pair in self.directions if any(file.serves(pair) for file in self.dev)
         )
 
     @property
@@ -231,8 +261,9 @@ class Experiment(Settings):
 
     ``model`` may leave out the vocabulary sizes and special ids: ``prepare`` knows them.
 
-    ``begin`` names another run beside this one, finished or not: its vocabulary is taken over, and
-    training begins with its averaged weights, with other data or another schedule.
+    ``begin`` names another run beside this one, finished or not, or a checkpoint put there: its
+    vocabulary is taken over, and training begins with its averaged weights, with other data or
+    another schedule.
     """
 
     name: str

@@ -9,8 +9,9 @@ from seq2seq.checkpoint import describe
 from seq2seq.config import DataConfig, Experiment
 from seq2seq.nn import AnyModel
 
-__all__ = ["model_card"]
+__all__ = ["began_with", "effort", "model_card", "training_of"]
 
+_BEGAN = "- began with the weights of "
 _NAMES = {"de": "German", "en": "English", "fr": "French", "zh": "Chinese"}
 
 
@@ -23,7 +24,7 @@ def model_card(
     average: dict[str, Any],
     storage: str,
     results: dict[str, Any],
-    earlier: dict[str, Any] | None = None,
+    earlier: Sequence[str] = (),
 ) -> str:
     """Markdown with the metadata header that the Hugging Face Hub reads.
 
@@ -35,7 +36,7 @@ def model_card(
         average: what ``train`` wrote into ``average.json``.
         storage: number format of the weights.
         results: what ``measure`` wrote; empty if nothing was measured yet.
-        earlier: history of the run that this one began with, if it is at hand.
+        earlier: one :func:`began_with` for each training that this one goes on from.
     """
     data = experiment.data
     lines = [
@@ -57,7 +58,8 @@ def model_card(
         "",
         "## Training",
         "",
-        *_training(experiment, history, average, earlier),
+        *earlier,
+        *_training(experiment, history, average),
         "",
         "## Scores",
         "",
@@ -127,17 +129,11 @@ def _training(
     experiment: Experiment,
     history: dict[str, Any],
     average: dict[str, Any],
-    earlier: dict[str, Any] | None,
 ) -> list[str]:
     config = experiment.training
     epochs = history["epoch"] + (1 if history["batch"] else 0)
-    begin = []
-    if name := experiment.begin:
-        said = f": {_effort(earlier)}" if earlier else ""
-        begin = [f"- began with the weights of `{name}` (`assets/configs/{name}.json`){said}"]
     return [
-        *begin,
-        f"- {_effort(history)}, in epoch {epochs}",
+        f"- {effort(history)}, in epoch {epochs}",
         f"- AdamW, peak learning rate {config.learning_rate:g}, {config.schedule} schedule, "
         f"{config.warmup_steps:,} updates of warm-up, batches of {config.batch_tokens:,} positions",
         f"- label smoothing {config.label_smoothing:g}, weight decay {config.weight_decay:g}, "
@@ -149,7 +145,32 @@ def _training(
     ]
 
 
-def _effort(history: dict[str, Any]) -> str:
+def began_with(name: str, done: str = "") -> str:
+    """A line of a model card about the run whose weights a training began with.
+
+    Args:
+        name: of that run.
+        done: its :func:`effort`, if it is known.
+    """
+    line = f"{_BEGAN}`{name}` (`assets/configs/{name}.json`)"
+    return f"{line}: {done}" if done else line
+
+
+def training_of(card: str, name: str) -> list[str]:
+    """One :func:`began_with` for each training that a model card tells of, in their order.
+
+    Args:
+        card: written by :func:`model_card`.
+        name: of the last one.
+    """
+    lines = card.partition("\n## Training\n")[2].splitlines()
+    before = [line for line in lines if line.startswith(_BEGAN)]
+    own = next((line for line in lines if ", in epoch " in line), "")
+    return [*before, began_with(name, own.removeprefix("- ").rpartition(", in epoch ")[0])]
+
+
+def effort(history: dict[str, Any]) -> str:
+    """What a training cost, as ``history.json`` has it."""
     return (
         f"{history['step']:,} updates, {history['tokens']:,} target pieces, "
         f"{history['seconds'] / 60:.0f} minutes on {history['machine']} in {history['precision']}"

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from seq2seq.config import ConfigError, DataConfig, DataFile, TextFile
+from seq2seq.config import ConfigError, DataConfig, DataFile, Share, TextFile
 
 __all__ = [
     "Corpus",
@@ -158,17 +158,20 @@ def clean(corpus: Corpus, dev: Corpus, *, max_ratio: float) -> tuple[Corpus, Cou
     return result, counts
 
 
-def mix(corpus: Corpus, *, temperature: float, seed: int) -> Corpus:
+def mix(corpus: Corpus, *, temperature: float, shares: Iterable[Share] = (), seed: int) -> Corpus:
     """Repeat the pairs of small directions (Arivazhagan 2019, section 4.2).
 
     A direction of n pairs shall be met in proportion to n**(1 / temperature), while the largest
-    one stays as it is; what does not make a whole repetition is drawn.
+    one stays as it is; what does not make a whole repetition is drawn. ``shares`` give more or
+    less of single directions.
     """
+    factors = {share.direction: share.factor for share in shares}
     chance = random.Random(seed)  # noqa: S311
     largest = max(map(len, corpus.values()))
     result: Corpus = {}
     for direction, pairs in corpus.items():
-        wanted = round(largest * (len(pairs) / largest) ** (1 / temperature))
+        even = largest * (len(pairs) / largest) ** (1 / temperature)
+        wanted = round(even * factors.get(direction, 1.0))
         whole, rest = divmod(wanted, len(pairs)) if pairs else (0, 0)
         result[direction] = pairs * whole + chance.sample(pairs, rest)
     return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -127,7 +128,7 @@ class MasterAdamW:
         }
 
     @torch.no_grad()
-    def load_weights(self, weights: dict[str, Tensor]) -> None:
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Replace the weights, keeping the moments."""
         for name, master in zip(self.names, self.masters, strict=True):
             master.copy_(weights[name])

@@ -8,11 +8,11 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from seq2seq.checkpoint import AttentionChoice, CheckpointInfo, save_checkpoint
+from seq2seq.checkpoint import AttentionChoice, CheckpointInfo, is_checkpoint, save_checkpoint
 from seq2seq.config import ConfigError, Experiment, ModelConfig, read_json
 from seq2seq.nn import AnyModel, build_model
 from seq2seq.text.moses_bpe import MosesBpe
-from seq2seq.training.card import model_card
+from seq2seq.training.card import began_with, effort, model_card, training_of
 from seq2seq.weights import Storage
 
 __all__ = ["package"]
@@ -36,7 +36,6 @@ def package(run: Path, folder: Path, *, storage: Storage, results: Path | None =
     text = MosesBpe.load(run / "dataset", languages=data.languages, target_tags=data.target_tags)
     model = _model(run)
     measured = read_json(results) if results else {}
-    before = run.parent / experiment.begin / "history.json" if experiment.begin else None
     try:
         info = CheckpointInfo(
             name=experiment.name,
@@ -54,7 +53,7 @@ def package(run: Path, folder: Path, *, storage: Storage, results: Path | None =
             average=read_json(run / "average.json"),
             storage=storage,
             results=measured,
-            earlier=read_json(before) if before and before.is_file() else None,
+            earlier=_earlier(run.parent, experiment.begin),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
@@ -62,6 +61,23 @@ def package(run: Path, folder: Path, *, storage: Storage, results: Path | None =
             f"model card needs ({error!r}); write it again"
         ) from error
     save_checkpoint(folder, model, text, info, storage=storage, card=card)
+
+
+def _earlier(folder: Path, name: str | None) -> list[str]:
+    """What the model card says about the runs in ``folder`` that this one began with."""
+    if name is None:
+        return []
+    begin = folder / name
+    if is_checkpoint(begin):
+        card = begin / "README.md"
+        return training_of(card.read_text(encoding="utf-8") if card.is_file() else "", name)
+    if not (begin / "history.json").is_file():
+        return [began_with(name)]
+    before = Experiment.read(begin / "experiment.json").begin
+    return [
+        *_earlier(folder, before),
+        began_with(name, effort(read_json(begin / "history.json"))),
+    ]
 
 
 def _best_attention(results: dict[str, Any]) -> AttentionChoice | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from seq2seq.checkpoint import is_checkpoint
 from seq2seq.config import ConfigError, DataConfig, Experiment
 from seq2seq.files import new_folder, write_json
 from seq2seq.text.encoding import TextError
@@ -45,9 +46,10 @@ def prepare(experiment: Experiment, *, data: Sequence[Path], out: Path) -> None:
         ConfigError: a file is missing, not UTF-8, or has a line with too few columns.
     """
     config = experiment.data
+    dev_pairs = gather(config, config.dev, data)
     dev = {
-        direction: [pair for pair in pairs if all(pair)]
-        for direction, pairs in gather(config, config.dev, data).items()
+        direction: [pair for pair in dev_pairs[direction] if all(pair)]
+        for direction in config.validated
     }
     corpus, counts = clean(gather(config, config.train, data), dev, max_ratio=config.max_ratio)
     for what, pairs_of in (("dev", dev), ("training", corpus)):
@@ -57,8 +59,8 @@ def prepare(experiment: Experiment, *, data: Sequence[Path], out: Path) -> None:
     if experiment.begin is None:
         text = _learn(config, corpus)
     else:
-        text = _taken_over(config, out.parent / experiment.begin / "dataset")
-    corpus = mix(corpus, temperature=config.temperature, seed=config.seed)
+        text = _taken_over(config, out.parent / experiment.begin)
+    corpus = mix(corpus, temperature=config.temperature, shares=config.shares, seed=config.seed)
     seeds = count(config.seed)
     for direction, pairs in corpus.items():
         joined = join_pairs(pairs, direction, rate=config.join_rate, seed=next(seeds))
@@ -104,10 +106,11 @@ def _learn(config: DataConfig, corpus: Corpus) -> MosesBpe:
     )
 
 
-def _taken_over(config: DataConfig, dataset: Path) -> MosesBpe:
-    """The vocabulary of another run."""
+def _taken_over(config: DataConfig, begin: Path) -> MosesBpe:
+    """The vocabulary of another run, or of a checkpoint."""
+    folder = begin if is_checkpoint(begin) else begin / "dataset"
     try:
-        return MosesBpe.load(dataset, languages=config.languages, target_tags=config.target_tags)
+        return MosesBpe.load(folder, languages=config.languages, target_tags=config.target_tags)
     except TextError as error:
         raise ConfigError(f"begin: {error}") from error
 

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import nn
 from tqdm import tqdm
 
+from seq2seq.checkpoint import CheckpointError, is_checkpoint, load_checkpoint
 from seq2seq.config import ConfigError, DataConfig, Experiment
 from seq2seq.files import write_json
 from seq2seq.nn import AnyModel, build_model
@@ -80,7 +81,7 @@ class Dataset:
             train=tuple(ParallelIds.open(folder, train_split(n)) for n in range(data.variants)),
             dev={
                 direction: ParallelIds.open(folder, dev_split(direction))
-                for direction in data.directions
+                for direction in data.validated
             },
             vocabulary=Vocabulary(pieces, model_specials),
             size=len(pieces),
@@ -167,16 +168,21 @@ class _Run:
             except (KeyError, RuntimeError) as error:
                 raise ConfigError(f"{saved}: does not fit this configuration") from error
         elif experiment.begin is not None:
-            self._begin_with(folder.parent / experiment.begin / "model.safetensors")
+            self._begin_with(folder.parent / experiment.begin)
         if processes.first:
             write_json(folder / "experiment.json", experiment.to_dict())
             write_json(folder / "model.json", model_config.to_dict())
 
-    def _begin_with(self, path: Path) -> None:
-        """Take over the averaged weights of another run."""
+    def _begin_with(self, folder: Path) -> None:
+        """Take over the averaged weights of another run, or those of a checkpoint."""
+        path = folder / "model.safetensors"
         try:
-            self.optimizer.load_weights(load_file(path))
-        except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+            self.optimizer.load_weights(
+                dict(load_checkpoint(folder).model.named_parameters())
+                if is_checkpoint(folder)
+                else load_file(path)
+            )
+        except (OSError, SafetensorError, CheckpointError, KeyError, RuntimeError) as error:
             raise ConfigError(
                 f"{path}: cannot be begun with; train that run first, with the same model"
             ) from error

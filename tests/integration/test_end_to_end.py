@@ -162,6 +162,35 @@ def test_the_card_says_what_a_run_began_with(trained: Trained, tmp_path: Path) -
     assert f"{begun}\n- 160 updates, " in card()
     shutil.copytree(trained.run, first)
     assert f"{begun}: 160 updates, " in card()
+    path = first / "experiment.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "begin": "zeroth"}))
+    before = "- began with the weights of `zeroth` (`assets/configs/zeroth.json`)"
+    assert f"{before}\n{begun}: 160 updates, " in card()
+    assert main(["package", str(first), str(tmp_path / "checkpoint")]) == 0
+    whole = card()
+    shutil.rmtree(first)
+    shutil.copytree(tmp_path / "checkpoint", first)
+    assert card() == whole
+
+
+def test_a_run_can_begin_with_a_checkpoint(trained: Trained, tmp_path: Path) -> None:
+    shutil.copytree(trained.checkpoints / "grammar", tmp_path / "grammar")
+    values = json.loads((trained.run / "experiment.json").read_text())
+    values |= {"name": "more", "begin": "grammar"}
+    values["training"] |= {"max_steps": 1, "learning_rate": 1e-6}
+    (tmp_path / "more.json").write_text(json.dumps(values))
+    words = [str(tmp_path / "more.json"), "--out", str(tmp_path / "more")]
+    assert main(["prepare", *words, "--data", str(trained.test.parent)]) == 0
+    assert main(["train", *words, "--threads", "1"]) == 0
+    learned, after = (
+        json.loads((run / "average.json").read_text())["dev_bleu"]
+        for run in (trained.run, tmp_path / "more")
+    )
+    assert after == pytest.approx(learned, abs=2)
+    (tmp_path / "grammar" / "model.safetensors").write_bytes(b"")
+    shutil.rmtree(tmp_path / "more")
+    assert main(["prepare", *words, "--data", str(trained.test.parent)]) == 0
+    assert main(["train", *words]) == 2
 
 
 def test_text_in_one_language_becomes_training_pairs(

@@ -81,6 +81,8 @@ def test_ranges_include_their_ends() -> None:
 
 TWO = {"directions": [["fr", "en"], ["de", "en"]]}
 TO_FR = {**FILE, "toward": "fr"}
+FR_MORE = {"direction": ["fr", "en"], "factor": 2}
+DE_MORE = {**FR_MORE, "direction": ["de", "en"]}
 
 CONTRADICTIONS: list[tuple[type[Settings], Values, str]] = [
     (SearchConfig, {"beam": 2, "n_best": 3}, "n_best: 3 is not at most the beam (2)"),
@@ -96,6 +98,8 @@ CONTRADICTIONS: list[tuple[type[Settings], Values, str]] = [
     (DataConfig, {"variants": 2}, "DataConfig.variants: 2 is not 1, as without bpe_dropout"),
     (DataConfig, {"zero_shot": [["en", "fr"]]}, "DataConfig.zero_shot: "),
     (DataConfig, TWO, "DataConfig.train: no file serves de to en"),
+    (DataConfig, {"shares": [DE_MORE]}, "DataConfig.shares: "),
+    (DataConfig, {"shares": [FR_MORE, FR_MORE]}, "DataConfig.shares: "),
     (DataConfig, {"dev": [TO_FR]}, "DataFile.columns: a.tsv has ['en', 'fr'], which serves none"),
     (DataConfig, {"train": [FILE, {**FILE, "columns": ["de", "en"]}]}, "serves none"),
     (Experiment, {"model": {"architecture": "transformer", "heads": 3}}, "TransformerConfig.heads"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.config import ConfigError, DataConfig, DataFile
+from seq2seq.config import ConfigError, DataConfig, DataFile, Share
 from seq2seq.training.corpus import clean, copy_pairs, gather, join_pairs, mix, read_pairs
 
 FR_EN, EN_FR, DE_EN = ("fr", "en"), ("en", "fr"), ("de", "en")
@@ -57,17 +57,22 @@ def test_a_dev_sentence_stands_in_no_direction_but_may_in_another_language() -> 
 @given(
     sizes=st.lists(st.integers(1, 60), min_size=1, max_size=4),
     temperature=st.floats(1, 20),
+    factor=st.floats(1, 5),
 )
-def test_small_directions_are_repeated_evenly(sizes: list[int], temperature: float) -> None:
+def test_small_directions_are_repeated_evenly(
+    sizes: list[int], temperature: float, factor: float
+) -> None:
     directions = [FR_EN, EN_FR, DE_EN, ("en", "de")]
     corpus = {
         direction: [(f"{n}", f"{n}") for n in range(size)]
         for direction, size in zip(directions, sizes, strict=False)
     }
     largest = max(sizes)
-    for direction, pairs in mix(corpus, temperature=temperature, seed=1).items():
+    shares = [Share(direction=FR_EN, factor=factor)]
+    for direction, pairs in mix(corpus, temperature=temperature, shares=shares, seed=1).items():
         size = len(corpus[direction])
         wanted = largest * (size / largest) ** (1 / temperature)
+        wanted *= factor if direction == FR_EN else 1
         assert len(pairs) == pytest.approx(wanted, abs=0.51)
         times = Counter(pairs).values()
         assert max(times) - min(times) <= 1

@@ -158,6 +158,26 @@ def test_the_vocabulary_of_another_run_is_taken_over(folder: Path) -> None:
         prepare(second, data=[folder], out=folder / "elsewhere" / "second")
 
 
+def test_a_direction_without_dev_pairs_is_trained_all_the_same(folder: Path) -> None:
+    directions = [["fr", "en"], ["en", "fr"]]
+    dev = [{"path": "dev.tsv", "toward": "en"}]
+    shares = [{"direction": ["en", "fr"], "factor": 0.5}]
+    settings = experiment(directions=directions, dev=dev, shares=shares, copy_rate=0.0)
+    assert settings.data.validated == (("fr", "en"),)
+    prepare(settings, data=[folder], out=folder / "run")
+    dataset = folder / "run" / "dataset"
+    report = json.loads((dataset / "dataset.json").read_text())
+    assert report["dev"] == {"fr-en": 10}
+    assert report["train"] == 130 + 65
+    held_out = {side for pair in PAIRS[-10:] for side in pair}
+    text = MosesBpe.load(dataset, languages=("fr", "en"), target_tags=True)
+    train = ParallelIds.open(dataset, "train.0")
+    for row in range(130, 195):
+        source, target = (side.tolist() for side in train.pair(row))
+        assert text.piece_text(source[0]) == "<2fr>"
+        assert text.decode(target, language="fr").text not in held_out
+
+
 def test_text_of_one_language_is_masked_to_be_repaired(folder: Path) -> None:
     lines = [
         f"A {word} without a name {verb}." for word in WORDS.values() for verb in VERBS.values()
