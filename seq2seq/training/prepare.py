@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -124,13 +125,17 @@ def _cutter(text: MosesBpe, config: DataConfig | None = None, variant: int = 0) 
     dropout = config.bpe_dropout if config else 0.0
     chance = random.Random(f"{config.seed if config else 0} {variant}")  # noqa: S311
 
+    @cache  # many pairs have a sentence in common, and small directions are repeated
+    def encode(sentence: str, language: str) -> tuple[int, ...]:
+        return text.encode_prefix(sentence, language=language)
+
     def cut(sentence: str, direction: Direction, is_source: bool) -> list[int]:
         language = direction[0 if is_source else 1]
         tag = text.tag(direction[1]) if is_source else ()
         ids: Sequence[int] = (
             text.sample_ids(sentence, language=language, dropout=dropout, random=chance)
             if dropout
-            else text.encode_prefix(sentence, language=language)
+            else encode(sentence, language)
         )
         if config and is_source and direction[0] == direction[1]:
             ids = mask_spans(ids, mask=text.unk_id, rate=config.masked, chance=chance)
