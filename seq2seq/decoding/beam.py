@@ -9,14 +9,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from seq2seq.config import SearchConfig
 from seq2seq.decoding.hypotheses import Node
 from seq2seq.decoding.inputs import Request
 from seq2seq.decoding.scoring import LengthPenalty
 
-__all__ = ["Beam", "Finished", "Proposal", "RowScores", "Verdict", "best_proposals"]
+__all__ = ["Beam", "Continuation", "Finished", "Proposal", "RowScores", "Verdict", "best_proposals"]
 
 _NEVER = float("-inf")
 
@@ -25,16 +25,12 @@ class RowScores(NamedTuple):
     """What the decoder says about the next piece of one live hypothesis.
 
     Attributes:
-        row: of the decoder.
         log_probabilities: the model's own, the largest ones, in falling order.
         tokens: the pieces they belong to.
-        penalty: coverage penalty, this step's attention included.
     """
 
-    row: int
     log_probabilities: Sequence[float]
     tokens: Sequence[int]
-    penalty: float
 
 
 class Proposal(NamedTuple):
@@ -53,6 +49,10 @@ class Proposal(NamedTuple):
     token: int
     log_probability: float
     rank: int
+
+
+Continuation: TypeAlias = tuple[int, int, int, float, int]
+"""What a :class:`Proposal` is without its names, which take long to give to thousands a second."""
 
 
 class Verdict(NamedTuple):
@@ -167,23 +167,33 @@ class Beam:
         scored += [(self._score(node), node) for node in self.live]
         return max(scored, key=lambda pair: pair[0])[1]
 
-    def advance(self, proposals: Sequence[Proposal], scores: Sequence[RowScores]) -> list[Verdict]:
+    def advance(
+        self,
+        proposals: Iterable[Continuation],
+        *,
+        row: int = 0,
+        penalties: Sequence[float] | None = None,
+        explain: bool = False,
+    ) -> list[Verdict]:
         """One step.
 
         In a search the best ``beam`` proposals may end hypotheses, and the best ``beam`` others
         live on. At the length limit hypotheses that did not end join the pool as they are.
 
         Args:
-            proposals: best first.
-            scores: one entry per live hypothesis.
+            proposals: best first; as many as can survive are looked at.
+            row: the decoder's row of the first live hypothesis; the others follow.
+            penalties: coverage penalty of each live hypothesis, this step's attention included;
+                None counts as 0.
+            explain: return what became of the proposals.
 
         Returns:
             What became of each proposal, up to the last that could survive: all after it are
-            outside the beam.
+            outside the beam. Nothing without ``explain``.
         """
         forced, at_limit = self.forced is not None, self.at_limit
         if at_limit and not forced and self._config.forced_end:
-            return self._force_end(proposals)
+            return self._force_end(proposals if explain else ())
         room = len(self.lanes) if self._sampling else self._config.beam
         grown: list[Node] = []
         lanes: dict[int, int] = {}
@@ -192,22 +202,28 @@ class Beam:
         for order, proposal in enumerate(proposals):
             if order >= room and len(grown) == room:
                 break
-            ends = proposal.token == self._eos
-            if ends and order < room:
-                node = self._grow(proposal, scores)
-                self._finish(node, ended=True)
-                ended.add(proposal.lane)
-                reason = "forced" if forced else "end of sentence"
-                verdicts.append(Verdict(proposal, node, reason))
-            elif not ends and not at_limit and len(grown) < room:
-                node = self._grow(proposal, scores)
-                lanes[proposal.lane if self._sampling else len(grown)] = len(grown)
-                grown.append(node)
-                reason = "drawn" if self._sampling else "best in beam"
-                verdicts.append(Verdict(proposal, node, "forced" if forced else reason))
-            else:
-                reason = "length limit" if at_limit and not ends else "outside beam"
-                verdicts.append(Verdict(proposal, None, reason))
+            slot, lane, token, value, _ = proposal
+            ends = token == self._eos
+            node = None
+            if order < room if ends else not at_limit and len(grown) < room:
+                penalty = 0.0 if penalties is None else penalties[slot]
+                node = Node(token, self.live[slot], value, row + slot, penalty)
+                if ends:
+                    self._finish(node, ended=True)
+                    ended.add(lane)
+                else:
+                    lanes[lane if self._sampling else len(grown)] = len(grown)
+                    grown.append(node)
+            if explain:
+                if node is None:
+                    reason = "length limit" if at_limit and not ends else "outside beam"
+                elif forced:
+                    reason = "forced"
+                elif ends:
+                    reason = "end of sentence"
+                else:
+                    reason = "drawn" if self._sampling else "best in beam"
+                verdicts.append(Verdict(Proposal(*proposal), node, reason))
         if forced:
             lanes = dict.fromkeys(self.lanes if grown else (), 0)
         elif at_limit or not (grown or self.pool):
@@ -229,25 +245,15 @@ class Beam:
         self._cut(self.lanes.keys())
         self.live = []
 
-    def _grow(self, proposal: Proposal, scores: Sequence[RowScores]) -> Node:
-        row = scores[proposal.slot]
-        return Node(
-            proposal.token,
-            parent=self.live[proposal.slot],
-            log_probability=proposal.log_probability,
-            row=row.row,
-            penalty=row.penalty,
-        )
-
     def _cut(self, lanes: Iterable[int], *, added: int = 0) -> None:
         for lane in sorted(lanes):
             self._finish(self.live[self.lanes[lane]], ended=False, added=added)
 
-    def _force_end(self, proposals: Sequence[Proposal]) -> list[Verdict]:
+    def _force_end(self, proposals: Iterable[Continuation]) -> list[Verdict]:
         """Nothing may follow: every live hypothesis ends as if for free, none by itself."""
         self._cut(self.lanes.keys(), added=1)
         self.live, self.lanes = [], {}
-        return [Verdict(proposal, None, "length limit") for proposal in proposals]
+        return [Verdict(Proposal(*one), None, "length limit") for one in proposals]
 
     def _finish(self, node: Node, *, ended: bool, added: int = 0) -> None:
         score = self._score(node, added=added)

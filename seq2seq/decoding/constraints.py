@@ -38,9 +38,13 @@ class Constraints:
         self._early = self._always | {model.eos_id: "minimum length"}
         self._reason = f"repeats a {self._ngram}-gram"
 
-    def barred(self, node: Node) -> dict[int, str]:
-        """Pieces that may not follow ``node``, each with the reason."""
-        known = self._early if node.length < self._min_length else self._always
-        if not self._ngram or node.length < self._ngram:
-            return known
-        return dict.fromkeys(repeated(node.tokens, self._ngram), self._reason) | known
+    def barred(self, nodes: Sequence[Node]) -> list[dict[int, str]]:
+        """Pieces that may not follow each of some hypotheses of one length, with the reason."""
+        length = nodes[0].length
+        known = self._early if length < self._min_length else self._always
+        if not self._ngram or length < self._ngram:
+            return [known] * len(nodes)
+        return [
+            dict.fromkeys(repeated(node.tokens, self._ngram), self._reason) | known
+            for node in nodes
+        ]

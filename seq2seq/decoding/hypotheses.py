@@ -39,7 +39,6 @@ class Node:
     def __init__(
         self,
         token: int,
-        *,
         parent: Node | None = None,
         log_probability: float = 0.0,
         row: int = 0,
@@ -51,10 +50,10 @@ class Node:
         self.row = row
         self.penalty = penalty
         self.number: int | None = None
-        self.cumulative: float = log_probability
-        self.length: int = 0
-        if parent is not None:
-            self.cumulative += parent.cumulative
+        if parent is None:
+            self.cumulative, self.length = log_probability, 0
+        else:
+            self.cumulative = log_probability + parent.cumulative
             self.length = parent.length + 1
 
     def chain(self) -> list[Node]:

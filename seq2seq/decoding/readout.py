@@ -6,7 +6,7 @@ All of a step's numbers travel from the device in one transfer.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from seq2seq import kernels
 from seq2seq.config import SamplingConfig
-from seq2seq.decoding.beam import Proposal, RowScores, best_proposals
+from seq2seq.decoding.beam import Continuation, Proposal, RowScores, best_proposals
 from seq2seq.decoding.inputs import SearchError
 from seq2seq.decoding.sampling import draw
 from seq2seq.nn.model import Choices, Comparison, Largest, largest
@@ -120,13 +120,13 @@ class Reading(NamedTuple):
     """What a step says, on the host.
 
     Attributes:
-        scores: one per row; where proposals are compared by an operator they hold no pieces.
         proposals: for every sentence, best first.
+        penalties: of every row; None for none at all.
         seen: for the trace; None without one.
     """
 
-    scores: list[RowScores]
-    proposals: list[list[Proposal]]
+    proposals: Sequence[Iterable[Continuation]]
+    penalties: list[float] | None = None
     seen: Seen | None = None
 
 
@@ -173,27 +173,24 @@ def _read(
     values, tokens = next(host), next(host)
     _check([row[0] for row in values])
     chosen = _proposals(demand.picks, next(host), next(host), next(host)) if picked else []
-    by_row = next(host) if penalties is not None else [0.0] * len(values)
-    scores = list(map(RowScores, range(len(values)), values, tokens, by_row))
+    by_row: list[float] | None = next(host) if penalties is not None else None
+    scores = list(map(RowScores, values, tokens))
     seen = Seen(np.array(values), np.array(tokens), next(host)) if demand.trace else None
-    return Reading(scores, _compare(scores, demand, chosen), seen)
+    return Reading(_compare(scores, demand, chosen), by_row, seen)
 
 
 def _read_compared(
     best: Largest, compared: tuple[Tensor, Tensor], demand: Demand, penalties: Tensor | None
 ) -> Reading:
     """Where an operator has compared all pieces, before they become lists."""
-    proposals = _by_sentence(*(tensor.tolist() for tensor in compared))
+    proposals = _by_sentence(*(tensor.numpy().tolist() for tensor in compared))
     if not proposals:
         raise SearchError(_NOT_FINITE)
-    rows = best.tokens.shape[0]
-    by_row = [0.0] * rows if penalties is None else penalties.tolist()
-    none: list[tuple[()]] = [()] * rows
     seen = None
     if demand.trace and best.entropies is not None:
         values, tokens = best.log_probabilities.numpy(), best.tokens.numpy()
         seen = Seen(values, tokens, best.entropies.tolist())
-    return Reading(list(map(RowScores, range(rows), none, none, by_row)), proposals, seen)
+    return Reading(proposals, None if penalties is None else penalties.numpy().tolist(), seen)
 
 
 def _check(best: Sequence[float]) -> None:
@@ -202,15 +199,16 @@ def _check(best: Sequence[float]) -> None:
         raise SearchError(_NOT_FINITE)
 
 
-def _by_sentence(found: list[list[list[int]]], scores: list[list[float]]) -> list[list[Proposal]]:
-    return [
-        [
-            Proposal(slot, slot, token, value, rank)
-            for (slot, token, rank), value in zip(triples, values, strict=True)
-            if slot >= 0
-        ]
-        for triples, values in zip(found, scores, strict=True)
-    ]
+def _by_sentence(
+    found: list[list[list[int]]], scores: list[list[float]]
+) -> list[Iterable[Continuation]]:
+    """Columns of slots, pieces and ranks, and their log-probabilities, as continuations."""
+    proposals: list[Iterable[Continuation]] = []
+    for (slots, tokens, ranks), values in zip(found, scores, strict=True):
+        if slots and slots[-1] < 0:  # there were not as many
+            del slots[slots.index(-1) :]
+        proposals.append(zip(slots, slots, tokens, values, ranks, strict=False))
+    return proposals
 
 
 def _compare(

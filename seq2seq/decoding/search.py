@@ -154,6 +154,7 @@ class _Search:
         self._bos, self._eos = ids.bos_id, ids.eos_id
         self._constraints = Constraints(config, ids)
         self._beams = [Beam(r, config=config, bos=self._bos, eos=self._eos) for r in requests]
+        self._longest_prefix = max((len(request.prefix) for request in requests), default=0)
         self._dice = [
             Dice(config.sampling, draws=config.n_best) for _ in requests if config.sampling
         ]
@@ -208,31 +209,37 @@ class _Search:
         live = [self._beams[number].live for number in active]
         bounds = list(accumulate(map(len, live), initial=0))
         nodes = [node for one in live for node in one]
-        picks = [
-            pick
-            for number, start in zip(active, bounds, strict=False)
-            for pick in self._picks(number, start)
-        ]
+        picks: list[Pick] = []
+        if self._config.sampling or nodes[0].length < self._longest_prefix:
+            for number, start in zip(active, bounds, strict=False):
+                picks += self._picks(number, start)
         demand = Demand(
             wanted=self._count,
             shown=self._config.trace_candidates if self._recorders else 0,
             bounds=bounds,
             bases=[node.cumulative for node in nodes],
-            barred=[self._constraints.barred(node) for node in nodes],
+            barred=self._constraints.barred(nodes),
             picks=sorted(picks, key=lambda pick: pick.token is None),
             sampling=self._config.sampling,
             trace=bool(self._recorders),
         )
         after, reading = self._read(tokens, state, demand)
+        penalties, seen = reading.penalties, reading.seen
         for place, number in enumerate(active):
-            rows = slice(bounds[place], bounds[place + 1])
-            verdicts = self._beams[number].advance(reading.proposals[place], reading.scores[rows])
-            if reading.seen is not None:
+            first, end = bounds[place], bounds[place + 1]
+            verdicts = self._beams[number].advance(
+                reading.proposals[place],
+                row=first,
+                penalties=penalties and penalties[first:end],
+                explain=seen is not None,
+            )
+            if seen is not None:
+                rows = slice(first, end)
                 self._recorders[number].record(
                     live[place],
-                    row=bounds[place],
-                    seen=reading.seen.of(rows, self._config.trace_candidates),
-                    penalties=[scores.penalty for scores in reading.scores[rows]],
+                    row=first,
+                    seen=seen.of(rows, self._config.trace_candidates),
+                    penalties=penalties[rows] if penalties else [0.0] * (end - first),
                     barred=demand.barred[rows],
                     verdicts=verdicts,
                 )

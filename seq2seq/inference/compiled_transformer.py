@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Self, cast
 
 import torch
@@ -20,6 +20,7 @@ __all__ = ["CompiledTransformer"]
 
 _ACTIVATIONS = {"relu": 0, "gelu": 1, "swish": 2}
 _ENTRIES = 64  # of a fresh cache
+_STEPS = 16  # that a larger one has room for; memory is only taken as it is written to
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,16 @@ class Cache:
         self.used += rows
         return True
 
-    def copy(self, ancestors: Tensor, rows: int) -> tuple[Cache, Tensor]:
+    def copy(self, wanted: Tensor, rows: int) -> tuple[Cache, Tensor]:
         """A larger one with what hypotheses still need, and where they find it there.
 
         Args:
-            ancestors: (rows, t) entries of each hypothesis.
+            wanted: (rows, t) entries of each hypothesis.
             rows: entries that are to be appended at once.
         """
-        needed, places = ancestors.unique(return_inverse=True)
+        needed, places = wanted.unique(return_inverse=True)
         used = len(needed)
-        copy = Cache(self.entries.shape[1], count=max(2 * used, used + rows, _ENTRIES))
+        copy = Cache(self.entries.shape[1], count=max(2 * used, used + _STEPS * rows, _ENTRIES))
         torch.index_select(self.entries, 0, needed, out=copy.entries[:used])
         copy.used = used
         return copy, places.int()
@@ -81,25 +82,24 @@ class CompiledState(DecoderState):
 
     Attributes:
         memory: of the source.
-        sentence: (rows,) int64, the sentence that a row translates.
-        ancestors: (rows, t) int32, the cache's entries of each row's earlier pieces.
+        paths: (rows, 1 + t) int32, the sentence that a row translates, and the cache's entries of
+            its earlier pieces.
         cache: shared by all states of a search.
         used: entries of the cache that were there after the step.
+        order: rows of ``paths`` that have been chosen, which the next step does along the way;
+            None for all as they are.
     """
 
     memory: CompiledMemory
-    sentence: Tensor
-    ancestors: Tensor
+    paths: Tensor
     cache: Cache = field(repr=False)
     used: int
+    order: Tensor | None = None
 
     def select(self, rows: Tensor) -> Self:
         """See :meth:`DecoderState.select`."""
-        return replace(
-            self,
-            sentence=self.sentence.index_select(0, rows),
-            ancestors=self.ancestors.index_select(0, rows),
-        )
+        order = rows if self.order is None else self.order.index_select(0, rows)
+        return type(self)(self.memory, self.paths, self.cache, self.used, order)
 
 
 class CompiledTransformer(CompiledModel[CompiledState]):
@@ -180,8 +180,7 @@ class CompiledTransformer(CompiledModel[CompiledState]):
         rows = len(memory.mask)
         return CompiledState(
             memory=memory,
-            sentence=torch.arange(rows),
-            ancestors=torch.empty(rows, 0, dtype=torch.int32),
+            paths=torch.arange(rows, dtype=torch.int32)[:, None],
             cache=Cache(2 * self.config.d_model * self.config.decoder_layers),
             used=0,
         )
@@ -190,19 +189,21 @@ class CompiledTransformer(CompiledModel[CompiledState]):
         self, tokens: Tensor, state: CompiledState, count: int, comparison: Comparison
     ) -> Made[CompiledState]:
         """See :class:`CompiledModel`."""
-        memory, cache, ancestors, used = state.memory, state.cache, state.ancestors, state.used
-        rows = tokens.shape[0]
+        memory, cache, paths, used = state.memory, state.cache, state.paths, state.used
+        order, rows = state.order, tokens.shape[0]
         if not cache.append(used, rows):
-            cache, ancestors = cache.copy(ancestors, rows)
+            chosen = paths if order is None else paths.index_select(0, order)
+            cache, entries = cache.copy(chosen[:, 1:], rows)
+            paths, order = torch.cat((chosen[:, :1], entries), 1), None
             used = cache.used
             cache.append(used, rows)
-        positions = self._placed(1, ancestors.shape[1] + 1)
-        *found, attention, ancestors = torch.ops.seq2seq.step_transformer(
+        positions = self._placed(1, paths.shape[1])
+        *found, attention, paths = torch.ops.seq2seq.step_transformer(
             tokens.contiguous(),
             cache.entries,
             used,
-            ancestors,
-            state.sentence,
+            paths,
+            order,
             memory.starts,
             memory.mask.shape[1],
             count,
@@ -211,7 +212,7 @@ class CompiledTransformer(CompiledModel[CompiledState]):
             self._plans[1],
             [self._tables[1], positions, *self._decoder],
         )
-        after = CompiledState(memory, state.sentence, ancestors, cache, used + rows)
+        after = CompiledState(memory, paths, cache, used + rows)
         return Made(found, attention, after)
 
     def _placed(self, side: int, length: int) -> Tensor:

@@ -149,7 +149,7 @@ class Choices(NamedTuple, Generic[StateT]):
     """A step of which nothing but the most probable pieces is wanted; see :class:`StepOutput`.
 
     Attributes:
-        best: of a :class:`Comparison`, if the model makes it along the way: (sentences, wanted, 3)
+        best: of a :class:`Comparison`, if the model makes it along the way: (sentences, 3, wanted)
             rows within the sentence (-1: none), pieces and ranks, and their log-probabilities; of
             no sentence, if any row's logits are not all numbers.
     """

@@ -6,8 +6,9 @@ Every user translates one sample sentence after the other, with attention and th
 search as the page asks for them, and asks for the next as soon as the last is there. Prints
 requests per second and the median and 95th percentile of the time a user waits, and how many
 times as many requests that is as the same sentences one at a time, by one caller; then all of it
-as one line of JSON. ``--plain`` leaves out the trace. The process must have the processor to
-itself for the figures to mean anything.
+as one line of JSON. The numbers of users take turns, several rounds, and the median round counts:
+a machine that is slower for a while is so for all of them. ``--plain`` leaves out the trace. The
+process must have the processor to itself for the figures to mean anything.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def main() -> int:
     parser.add_argument("--target", default="en")
     parser.add_argument("--beam", type=int, action="append", help="default: 5 and 1")
     parser.add_argument("--users", type=int, action="append", help="default: 1, 8 and 32")
-    parser.add_argument("--seconds", type=float, default=6.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--device", default="cpu")
@@ -72,11 +74,21 @@ def main() -> int:
         for line in lines[:30]:
             translate(line)
         translator._runner.model.wait()  # for what is made in the background
-        one = None
-        for users in options.users or (1, 8, 32):
-            row = measure(translate, lines, users=users, seconds=options.seconds)
-            one = one or (row if users == 1 else None)
-            ratio = row["requests_per_second"] / one["requests_per_second"] if one else None
+        numbers = options.users or (1, 8, 32)
+        rounds = [
+            {
+                users: measure(translate, lines, users=users, seconds=options.seconds)
+                for users in numbers
+            }
+            for _ in range(options.rounds)
+        ]
+        for users in numbers:
+            keys = rounds[0][users]
+            row = {key: statistics.median(one[users][key] for one in rounds) for key in keys}
+            ratio = None
+            if 1 in numbers:  # each against the one beside it
+                rate = "requests_per_second"
+                ratio = statistics.median(one[users][rate] / one[1][rate] for one in rounds)
             row |= {"model": options.model, "beam": beam, "times_one_at_a_time": ratio}
             found.append(row)
             print(

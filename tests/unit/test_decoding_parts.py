@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq2seq.config import ModelConfig, SamplingConfig, SearchConfig
-from seq2seq.decoding.beam import RowScores, best_proposals
+from seq2seq.decoding.beam import Proposal, RowScores, best_proposals
 from seq2seq.decoding.constraints import Constraints, repeated
 from seq2seq.decoding.hypotheses import AttentionLog, Node
 from seq2seq.decoding.inputs import SearchError
@@ -57,16 +57,17 @@ def test_barred_pieces_and_their_reasons() -> None:
     config = SearchConfig(min_length=3, no_repeat_ngram=2)
     constraints = Constraints(config, model)
     special = {0: "special piece", 1: "special piece"}
-    assert constraints.barred(chain()) == special | {2: "minimum length"}
-    assert constraints.barred(chain(4, 5, 4)) == special | {5: "repeats a 2-gram"}
-    assert Constraints(SearchConfig(), model).barred(chain(4, 4, 4)) == special
+    assert constraints.barred([chain()]) == [special | {2: "minimum length"}]
+    repeats = special | {5: "repeats a 2-gram"}
+    assert constraints.barred([chain(4, 5, 4), chain(4, 5, 6)]) == [repeats, special]
+    assert Constraints(SearchConfig(), model).barred([chain(4, 4, 4)] * 2) == [special] * 2
 
 
 def test_end_of_sentence_may_share_its_id_with_the_start() -> None:
     model = ModelConfig(
         architecture="toy", source_vocabulary=9, target_vocabulary=9, bos_id=2, eos_id=2
     )
-    assert Constraints(SearchConfig(), model).barred(chain()) == {0: "special piece"}
+    assert Constraints(SearchConfig(), model).barred([chain()]) == [{0: "special piece"}]
 
 
 def test_nodes_add_up() -> None:
@@ -86,7 +87,7 @@ def test_best_proposals_are_the_best(logits: torch.Tensor, count: int, forbidden
     logs = logits.log_softmax(-1)
     live = [chain(), chain(4), chain(4, 5)]
     values, tokens = logs.sort(-1, descending=True)
-    scores = [RowScores(n, values[n].tolist(), tokens[n].tolist(), 0.0) for n in range(3)]
+    scores = [RowScores(values[n].tolist(), tokens[n].tolist()) for n in range(3)]
     barred = [dict.fromkeys(forbidden, "no")] * 3
     found = best_proposals([n.cumulative for n in live], scores, barred, count=count)
     every = [
@@ -214,17 +215,16 @@ def test_reading_is_the_models_own() -> None:
         trace=True,
     )
     reading = read_logits(logits, demand, penalties=torch.tensor([-0.5, -1.0]))
-    for row, scores in enumerate(reading.scores):
-        assert scores.row == row
-        assert scores.tokens == logs[row].argsort(descending=True)[:4].tolist()
-        assert scores.log_probabilities == pytest.approx(logs[row, scores.tokens].tolist())
-    assert [scores.penalty for scores in reading.scores] == [-0.5, -1.0]
+    assert reading.penalties == [-0.5, -1.0]
     assert reading.seen is not None
+    for row, tokens in enumerate(reading.seen.tokens.tolist()):
+        assert tokens == logs[row].argsort(descending=True)[:4].tolist()
+        assert reading.seen.values[row].tolist() == pytest.approx(logs[row, tokens].tolist())
     entropies = torch.special.entr(logs.exp()).sum(-1).tolist()
     assert reading.seen.entropies == pytest.approx(entropies)
     (second,) = reading.seen.of(slice(1, 2), 2).tokens.tolist()
     assert second == logs[1].argsort(descending=True)[:2].tolist()
-    compared, (forced,) = reading.proposals
+    compared, (forced,) = ([Proposal(*one) for one in some] for some in reading.proposals)
     allowed = [token for token in logs[0].argsort(descending=True).tolist() if token]
     assert [proposal.token for proposal in compared] == allowed[:3]
     assert forced.log_probability == pytest.approx(float(logs[1, 5]))
@@ -265,14 +265,15 @@ def test_it_makes_no_difference_where_pieces_are_compared(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("seq2seq.kernels.loaded", lambda: False)
         there = read_logits(logits, demand, penalties=penalties)
-    for mine, others in zip(here.proposals, there.proposals, strict=True):
+    for pair in zip(here.proposals, there.proposals, strict=True):
+        mine, others = ([Proposal(*one) for one in some] for some in pair)
         assert [p.log_probability for p in mine] == pytest.approx(
             [p.log_probability for p in others], abs=1e-5
         )
         if len({p.log_probability for p in others}) == len(others):  # no ties
             assert [p[:3] for p in mine] == [p[:3] for p in others]
             assert [p.rank for p in mine] == [p.rank for p in others]
-    assert [s.penalty for s in here.scores] == [0.0, -1.0, -2.0]
+    assert here.penalties == there.penalties == [0.0, -1.0, -2.0]
     assert (here.seen is not None) == (there.seen is not None) == demand.trace
     if here.seen and there.seen:
         assert here.seen.entropies == pytest.approx(there.seen.entropies, abs=1e-5)

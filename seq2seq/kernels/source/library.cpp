@@ -140,7 +140,7 @@ std::tuple<Tensor, Tensor, Tensor> largest(const Tensor& logits, int64_t count) 
 }
 
 // For every sentence (rows bounds[s] to bounds[s + 1]) the `count` continuations with the highest sum
-// of base and log-probability, the first of equals first: (sentences, count, 3) slots, tokens and
+// of base and log-probability, the first of equals first: (sentences, 3, count) slots, tokens and
 // ranks, of which a slot of -1 is none, and (sentences, count) log-probabilities. `values` fall along
 // each row. `ends` tells where the barred tokens of each row end; empty if they are the same for all.
 // Nothing, of no sentence, if any row is not of numbers, or if there are no bounds.
@@ -153,11 +153,11 @@ std::tuple<Tensor, Tensor> propose(const Tensor& values, const Tensor& tokens,
   for (int64_t row = 0; sentences && row < values.size(0); row++) {
     if (std::isnan(floats(values)[row * width])) sentences = 0;
   }
-  Tensor found = fresh_integers({sentences, count, 3}), scores = fresh_floats({sentences, count});
-  auto* triple = static_cast<int64_t*>(found.mutable_data_ptr());
+  Tensor found = fresh_integers({sentences, 3, count}), scores = fresh_floats({sentences, count});
+  auto* slots = static_cast<int64_t*>(found.mutable_data_ptr());
   auto* score_of = writable(scores);
   std::vector<int64_t> next;
-  for (int64_t s = 0; s < sentences; s++) {
+  for (int64_t s = 0; s < sentences; s++, slots += 3 * count) {
     const int64_t first = bounds[s], rows = bounds[s + 1] - first;
     next.assign(rows, 0);
     // The next piece of a row that may follow; the row's width if there is none.
@@ -175,7 +175,7 @@ std::tuple<Tensor, Tensor> propose(const Tensor& values, const Tensor& tokens,
       }
     };
     for (int64_t slot = 0; slot < rows; slot++) advance(slot);
-    for (int64_t n = 0; n < count; n++, triple += 3, score_of++) {
+    for (int64_t n = 0; n < count; n++, score_of++) {
       int64_t best = -1;
       double highest = 0;
       for (int64_t slot = 0; slot < rows; slot++) {
@@ -184,10 +184,10 @@ std::tuple<Tensor, Tensor> propose(const Tensor& values, const Tensor& tokens,
             bases[first + slot] + floats(values)[(first + slot) * width + next[slot]];
         if (best < 0 || score > highest) best = slot, highest = score;
       }
-      triple[0] = best;
+      slots[n] = best;
       if (best < 0) continue;
       const int64_t from = (first + best) * width + next[best];
-      triple[1] = integers(tokens)[from], triple[2] = ++next[best];
+      slots[count + n] = integers(tokens)[from], slots[2 * count + n] = ++next[best];
       *score_of = floats(values)[from];
       advance(best);
     }
@@ -195,14 +195,15 @@ std::tuple<Tensor, Tensor> propose(const Tensor& values, const Tensor& tokens,
   return {found, scores};
 }
 
-// Which entries of the cache hold each row's pieces, after a step has appended one entry per row from
-// `used`: (rows, length) becomes (rows, length + 1).
-Tensor grown(const Tensor& ancestors, int64_t used) {
-  const int64_t rows = ancestors.size(0), length = ancestors.size(1);
+// Each row's sentence and entries of the cache, with the one that a step gives it: entry `used + n` to
+// row n, which grew from row order[n], or from row n if there is no order.
+Tensor grown(const Tensor& paths, const std::optional<Tensor>& order, int64_t used, int64_t rows) {
+  const int64_t length = paths.size(1);
   Tensor longer = fresh({rows, length + 1}, aoti_torch_dtype_int32());
-  const auto* from = static_cast<const int32_t*>(ancestors.const_data_ptr());
+  const auto* path = static_cast<const int32_t*>(paths.const_data_ptr());
   auto* to = static_cast<int32_t*>(longer.mutable_data_ptr());
-  for (int64_t n = 0; n < rows; n++, from += length, to += length + 1) {
+  for (int64_t n = 0; n < rows; n++, to += length + 1) {
+    const auto* from = path + (order ? integers(*order)[n] : n) * length;
     std::copy(from, from + length, to);
     to[length] = static_cast<int32_t>(used + n);
   }
@@ -219,10 +220,10 @@ Tensor encode_transformer(const Tensor& pieces, const Tensor& starts, std::vecto
   return states;
 }
 
-// With the next step's `ancestors`.
+// With the next step's `paths`.
 CachedStep step_transformer(const Tensor& tokens, const Tensor& cache, int64_t used,
-                            const Tensor& ancestors, const Tensor& sentence, const Tensor& starts,
-                            int64_t source, int64_t count, std::vector<double> bases,
+                            const Tensor& paths, const std::optional<Tensor>& order,
+                            const Tensor& starts, int64_t source, int64_t count, std::vector<double> bases,
                             std::vector<int64_t> bounds, std::vector<int64_t> barred,
                             std::vector<int64_t> ends, int64_t wanted, std::vector<Tensor> memory,
                             std::vector<int64_t> plan, std::vector<Tensor> weights) {
@@ -230,20 +231,16 @@ CachedStep step_transformer(const Tensor& tokens, const Tensor& cache, int64_t u
   const int64_t rows = tokens.size(0);
   const Results results(rows, Matrix(weights.back()).out, count);
   Tensor attention = zeros({rows, read.layers, read.heads, source});
+  const Tensor longer = grown(paths, order, used, rows);
   const seq2seq::TransformerPast past{writable(cache),
-                                      used,
-                                      static_cast<const int32_t*>(ancestors.const_data_ptr()),
-                                      ancestors.size(1),
-                                      integers(sentence),
-                                      integers(starts),
-                                      source};
+                                      static_cast<const int32_t*>(longer.const_data_ptr()),
+                                      paths.size(1) - 1, integers(starts), source};
   const seq2seq::Sharing sharing(weights);
   seq2seq::step_transformer(results.output(), writable(attention), integers(tokens), rows, past,
                             read, memory, weights);
   const auto [found, scores] =
       propose(results.values, results.tokens, bases, bounds, barred, ends, wanted);
-  return {results.values, results.tokens, results.entropy,       found,
-          scores,         attention,      grown(ancestors, used)};
+  return {results.values, results.tokens, results.entropy, found, scores, attention, longer};
 }
 
 void read_layer(const Tensor& states, const Tensor& hidden, const std::optional<Tensor>& cell,
@@ -296,8 +293,8 @@ STABLE_TORCH_LIBRARY(seq2seq, library) {
   library.def(
       "encode_transformer(Tensor pieces, Tensor starts, int[] plan, Tensor[] weights) -> Tensor");
   library.def(
-      "step_transformer(Tensor tokens, Tensor(a!) cache, int used, Tensor ancestors, "
-      "Tensor sentence, Tensor starts, int source, int count, float[] bases, int[] bounds, "
+      "step_transformer(Tensor tokens, Tensor(a!) cache, int used, Tensor paths, "
+      "Tensor? order, Tensor starts, int source, int count, float[] bases, int[] bounds, "
       "int[] barred, int[] ends, int wanted, Tensor[] memory, int[] plan, Tensor[] weights) -> "
       "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
   library.def(

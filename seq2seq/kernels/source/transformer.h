@@ -133,17 +133,16 @@ inline void encode_transformer(float* states, const int64_t* pieces,
 
 // Where a step finds what earlier steps and the encoder left.
 struct TransformerPast {
-  float* cache;                   // (entries, layers, 2, width): keys and values of target pieces
-  int64_t used;                   // entries that hold something
-  const std::int32_t* ancestors;  // (rows, length): entries of each row's earlier pieces
+  float* cache;  // (entries, layers, 2, width): keys and values of target pieces
+  const std::int32_t* paths;  // (rows, length + 2): a row's sentence, the entries of its earlier pieces,
+                              // and the one of its own
   int64_t length;
-  const int64_t* sentence;  // (rows,): which sentence a row translates
-  const int64_t* starts;    // (sentences + 1,): of each sentence among all source pieces
-  int64_t source;           // source pieces of the longest
+  const int64_t* starts;  // (sentences + 1,): of each sentence among all source pieces
+  int64_t source;         // source pieces of the longest
 };
 
 // One step for all rows: the output, and attention (rows, layers, heads, source), which is expected
-// to be zero. Keys and values of row n go to entry `used + n`.
+// to be zero. Keys and values of a row go to the entry of its own.
 //
 // `weights`: table, positions, then per layer the self-attention's projections in and out, the
 // cross-attention's query and output, the two matrices of the feed-forward block and the norms, then
@@ -167,12 +166,9 @@ inline void step_transformer(const Output& output, float* attention, const int64
     multiply(parts.data(), Matrix(w[0]), stream.before(norms, 0), rows);
     for (int64_t n = 0; n < rows; n++) {
       const float* row = &parts[n * 3 * width];
-      float* own = past.cache + (past.used + n) * entry + layer * 2 * width;
-      std::copy(row + width, row + 3 * width, own);
-      const auto key_of = [&](int64_t t) -> const float* {
-        return t == length ? own
-                           : past.cache + past.ancestors[n * length + t] * entry + layer * 2 * width;
-      };
+      const std::int32_t* path = past.paths + n * (length + 2) + 1;
+      const auto key_of = [&](int64_t t) { return past.cache + path[t] * entry + layer * 2 * width; };
+      std::copy(row + width, row + 3 * width, key_of(length));
       for (int64_t t = 0; t <= length; t++) {
         const float* key = key_of(t);
         for (int64_t head = 0; head < heads; head++) {
@@ -198,8 +194,8 @@ inline void step_transformer(const Output& output, float* attention, const int64
     multiply(parts.data(), Matrix(w[2]), stream.before(norms, 1), rows);
     const float* pairs = static_cast<const float*>(memory[layer].const_data_ptr());
     for (int64_t n = 0; n < rows; n++) {
-      const int64_t begin = past.starts[past.sentence[n]];
-      const int64_t pieces = past.starts[past.sentence[n] + 1] - begin;
+      const int64_t sentence = past.paths[n * (length + 2)], begin = past.starts[sentence];
+      const int64_t pieces = past.starts[sentence + 1] - begin;
       for (int64_t head = 0; head < heads; head++) {
         const float* own = pairs + begin * 2 * width + head * part;
         attend(&stream.context[n * width + head * part],
