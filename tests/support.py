@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 
 from seq2seq.checkpoint import Checkpoint, CheckpointInfo, save_checkpoint
@@ -18,6 +19,15 @@ from seq2seq.nn import AnyModel, build_model
 from seq2seq.text.moses_bpe import MosesBpe
 from seq2seq.translator import Translator
 from seq2seq.weights import Storage
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cpu_only() -> Iterator[None]:
+    """The same figures on every machine, GPU or not, in modules that import this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("seq2seq.device._available", lambda: ["cpu"])
+        yield
+
 
 _SUBJECTS = [
     ("the cat", "le chat"),

@@ -6,13 +6,12 @@ import json
 import random
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-from support import sentence_pairs
+from support import cpu_only, sentence_pairs  # noqa: F401
 
 from seq2seq import Translation, Translator
 from seq2seq.catalogue import FOLDER_VARIABLE
@@ -29,14 +28,6 @@ class Trained(NamedTuple):
 
 def settings(file: str) -> dict[str, object]:
     return {"path": file, "columns": ["en", "fr"]}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cpu_only() -> Iterator[None]:
-    """The same figures on every machine, whether or not it has a GPU."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("seq2seq.device._available", lambda: ["cpu"])
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,11 @@
 """Attention over given words."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from support import make_checkpoint
+from support import cpu_only, make_checkpoint  # noqa: F401
 
 from seq2seq import Translator
 from seq2seq.commands.forced import forced_attention
@@ -16,13 +15,6 @@ PAIRS = [
     AlignedPair(("Le", "chat", "dort", "."), ("The", "cat", "sleeps", "."), *[frozenset()] * 2),
     AlignedPair(("Oui", "!"), ("Yes", ",", "it", "is", "so", "!"), *[frozenset()] * 2),
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cpu_only() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("seq2seq.device._available", lambda: ["cpu"])
-        yield
 
 
 @pytest.mark.parametrize("target_tags", [False, True])

@@ -1,25 +1,16 @@
 import gc
 import threading
 import weakref
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import make_checkpoint
+from support import cpu_only, make_checkpoint  # noqa: F401
 
 from seq2seq import Translator
 from seq2seq.catalogue import FOLDER_VARIABLE, ModelNotFoundError
 from seq2seq.checkpoint import CheckpointError
 from seq2seq.pool import TranslatorPool
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cpu_only() -> Iterator[None]:
-    """The same figures on every machine, whether or not it has a GPU."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("seq2seq.device._available", lambda: ["cpu"])
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -2,23 +2,14 @@
 
 import io
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cli_support import Result, Run
-from support import make_checkpoint
+from support import cpu_only, make_checkpoint  # noqa: F401
 
 from seq2seq.catalogue import FOLDER_VARIABLE
 from seq2seq.cli import main
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cpu_only() -> Iterator[None]:
-    """The same figures on every machine, whether or not it has a GPU."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("seq2seq.device._available", lambda: ["cpu"])
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,20 +1,11 @@
 """A translator of every architecture, on the CPU."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import ARCHITECTURES, make_checkpoint
+from support import ARCHITECTURES, cpu_only, make_checkpoint  # noqa: F401
 
 from seq2seq import Translator
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cpu_only() -> Iterator[None]:
-    """The same figures on every machine, whether or not it has a GPU."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("seq2seq.device._available", lambda: ["cpu"])
-        yield
 
 
 @pytest.fixture(scope="module")
