@@ -191,6 +191,11 @@ def _add_measure(commands: _Commands) -> None:
         metavar="DIR",
         help="default %(default)s",
     )
+    parser.add_argument(
+        "--only",
+        choices=["alignments"],
+        help="measure these again, keep the rest of MODEL.json as it is",
+    )
     _add_scoring(parser)
     _add_search(parser)
 

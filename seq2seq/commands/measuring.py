@@ -12,6 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seq2seq.catalogue import embedded_folders
 from seq2seq.commands.forced import forced_attention
 from seq2seq.commands.shared import (
@@ -25,11 +27,11 @@ from seq2seq.config import DataFile, GoldFile, MeasureConfig, read_json
 from seq2seq.evaluation.alignment import (
     READINGS,
     alignment_error_rate,
-    grow_diagonal,
+    joined_links,
     read_gold,
 )
 from seq2seq.evaluation.failures import count_failures
-from seq2seq.evaluation.heads import HeadScore, head_links, score_heads
+from seq2seq.evaluation.heads import HeadScore, head_map, score_heads
 from seq2seq.evaluation.lengths import score_by_length
 from seq2seq.evaluation.metrics import TOKENIZERS, compare, score
 from seq2seq.files import write_json
@@ -184,7 +186,13 @@ def measure(options: argparse.Namespace) -> None:
     for name in options.models or list(embedded_folders()):
         translator = load_translator(options, name)
         print(f"{translator.card.name}:", file=sys.stderr)
-        tests, lengths = _tests(translator, config, options)
+        path = options.out / f"{translator.card.name}.json"
+        if options.only == "alignments":
+            before = read_json(path)
+            _same_model(before, translator, path)
+            tests, lengths = before["tests"], before["lengths"]
+        else:
+            tests, lengths = _tests(translator, config, options)
         result = {
             "model": _about(translator),
             "tests": tests,
@@ -196,7 +204,20 @@ def measure(options: argparse.Namespace) -> None:
             ],
         }
         options.out.mkdir(parents=True, exist_ok=True)
-        write_json(options.out / f"{translator.card.name}.json", result)
+        write_json(path, result)
+
+
+def _same_model(before: dict[str, Any], translator: Translator, path: Path) -> None:
+    """Whether a file is about this model: what is kept of it must be.
+
+    Raises:
+        InputError: it is about another one, or nothing that ``measure`` wrote.
+    """
+    about = _about(translator)
+    said = before.get("model", {})
+    known = all(said.get(key) == about[key] for key in ("architecture", "parameters"))
+    if not known or not {"tests", "lengths"} <= before.keys():
+        raise InputError(f"{path}: is not about {about['name']}; measure all of it")
 
 
 def _tests(
@@ -247,7 +268,7 @@ def _alignments(
     """Error rates of every head in each direction, and of both directions joined."""
     folder = find_folder(file.sentences, folders)
     gold = read_gold(folder / file.sentences, folder / file.links)
-    best: dict[tuple[str, str], list[set[tuple[int, int]]]] = {}
+    best: dict[tuple[str, str], list[np.ndarray]] = {}
     for direction in (file.languages, file.languages[::-1]):
         if direction not in translator.directions:
             continue
@@ -262,8 +283,10 @@ def _alignments(
             maps = [one.words(reading=reading) for one in forced]
             scores += score_heads(maps, pairs, reading=reading)
         winner = min(scores, key=lambda one: one.error_rate)
-        maps = [one.words(reading=winner.reading) for one in forced]
-        best[direction] = head_links(maps, layer=winner.layer, head=winner.head)
+        best[direction] = [
+            head_map(one.words(reading=winner.reading), layer=winner.layer, head=winner.head)
+            for one in forced
+        ]
         yield {
             "file": file.sentences,
             "source": source,
@@ -273,8 +296,7 @@ def _alignments(
             "heads": [dataclasses.asdict(one) for one in scores],
         }
     if len(best) == 2:
-        backward = [{(j, i) for i, j in links} for links in best[file.languages[::-1]]]
-        joined = [*map(grow_diagonal, best[file.languages], backward)]
+        joined = [*map(joined_links, best[file.languages], best[file.languages[::-1]])]
         yield {
             "file": file.sentences,
             "source": file.languages[0],

@@ -23,7 +23,9 @@ __all__ = [
     "Reading",
     "alignment_error_rate",
     "grow_diagonal",
+    "joined_links",
     "read_gold",
+    "relative",
     "strongest_links",
     "word_attention",
 ]
@@ -136,6 +138,25 @@ def _membership(encoding: Encoding, words: Sequence[str]) -> np.ndarray:
     return np.asarray(result / np.maximum(result.sum(axis=1, keepdims=True), 1))
 
 
+def relative(attention: np.ndarray) -> np.ndarray:
+    """Attention that counts by how much a source word gets from this target word and not others.
+
+    A source word that every target word looks at, such as the full stop, says nothing about any of
+    them, yet it is often the one they look at most. Each source word's attention is therefore
+    shared out among the target words, and then each target word's among the source words: one
+    round of what makes a matrix doubly stochastic (Sinkhorn and Knopp 1967).
+
+    Args:
+        attention: (target words, source words); rows and columns of zeros stay so.
+    """
+    for axis in (0, 1):
+        total = attention.sum(axis=axis, keepdims=True)
+        attention = np.divide(
+            attention, total, out=np.zeros_like(attention, dtype=np.float64), where=total > 0
+        )
+    return attention
+
+
 def strongest_links(attention: np.ndarray) -> set[Link]:
     """For every target word, the source word that it looked at most.
 
@@ -170,6 +191,20 @@ def grow_diagonal(forward: set[Link], backward: set[Link]) -> set[Link]:
                     added = True
         if not added:
             return links
+
+
+def joined_links(forward: np.ndarray, backward: np.ndarray) -> set[Link]:
+    """Links by what models of both directions look at.
+
+    The sum of their :func:`relative` attention links every target word and every source word;
+    :func:`grow_diagonal` joins these.
+
+    Args:
+        forward: (target words, source words).
+        backward: (source words, target words), of the other direction.
+    """
+    both = relative(forward) + relative(backward).T
+    return grow_diagonal(strongest_links(both), {(i, j) for j, i in strongest_links(both.T)})
 
 
 def alignment_error_rate(found: Iterable[set[Link]], gold: Iterable[AlignedPair]) -> float:

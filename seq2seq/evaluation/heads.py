@@ -9,13 +9,13 @@ import numpy as np
 
 from seq2seq.evaluation.alignment import (
     AlignedPair,
-    Link,
     Reading,
     alignment_error_rate,
+    relative,
     strongest_links,
 )
 
-__all__ = ["HeadScore", "head_links", "score_heads"]
+__all__ = ["HeadScore", "head_map", "score_heads"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,9 @@ class HeadScore:
     Attributes:
         layer, head: counted from 0; None is the mean over that axis.
         reading: which step counts as looking at a word.
-        error_rate: alignment error rate of each target word's strongest link, 0 to 1.
+        error_rate: alignment error rate of each target word's strongest link, 0 to 1, by
+            :func:`relative` attention.
+        plain_error_rate: the same by attention as it is.
         entropy: mean over target words of the attention's entropy over source words, in nats.
     """
 
@@ -33,6 +35,7 @@ class HeadScore:
     head: int | None
     reading: Reading
     error_rate: float
+    plain_error_rate: float
     entropy: float
 
 
@@ -50,28 +53,29 @@ def score_heads(
     result = []
     for layer in (None, *range(layers)):
         for head in (None, *range(heads)):
-            chosen = [_choose(one, layer, head) for one in maps]
-            links = [strongest_links(one) for one in chosen]
+            chosen = [head_map(one, layer=layer, head=head) for one in maps]
+            rates = [
+                round(alignment_error_rate(links, gold), 4)
+                for links in (
+                    [strongest_links(relative(one)) for one in chosen],
+                    [strongest_links(one) for one in chosen],
+                )
+            ]
             result.append(
                 HeadScore(
                     layer=layer,
                     head=head,
                     reading=reading,
-                    error_rate=round(alignment_error_rate(links, gold), 4),
+                    error_rate=rates[0],
+                    plain_error_rate=rates[1],
                     entropy=round(float(np.mean(np.concatenate([*map(_entropy, chosen)]))), 4),
                 )
             )
     return result
 
 
-def head_links(
-    maps: Sequence[np.ndarray], *, layer: int | None, head: int | None
-) -> list[set[Link]]:
-    """Strongest links of one layer and head, per sentence."""
-    return [strongest_links(_choose(one, layer, head)) for one in maps]
-
-
-def _choose(weights: np.ndarray, layer: int | None, head: int | None) -> np.ndarray:
+def head_map(weights: np.ndarray, *, layer: int | None, head: int | None) -> np.ndarray:
+    """(target words, source words) of one layer and head, or of the mean over them."""
     by_layer = weights.mean(axis=1) if layer is None else weights[:, layer]
     return np.asarray(by_layer.mean(axis=1) if head is None else by_layer[:, head])
 

@@ -9,7 +9,7 @@ from seq2seq.checkpoint import describe
 from seq2seq.config import DataConfig, Experiment
 from seq2seq.nn import AnyModel
 
-__all__ = ["began_with", "effort", "model_card", "training_of"]
+__all__ = ["began_with", "effort", "model_card", "training_of", "with_results"]
 
 _BEGAN = "- began with the weights of "
 _NAMES = {"de": "German", "en": "English", "fr": "French", "zh": "Chinese"}
@@ -61,12 +61,7 @@ def model_card(
         *earlier,
         *_training(experiment, history, average),
         "",
-        "## Scores",
-        "",
-        *_scores(results.get("tests", [])),
-        "",
-        *_alignments(results.get("alignments", [])),
-        "",
+        *_measured(results),
         "## Known weaknesses",
         "",
         "Text of another kind than the training text, and long sentences, are translated poorly. "
@@ -75,6 +70,27 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def with_results(card: str, results: dict[str, Any]) -> str:
+    """A card that :func:`model_card` wrote with other scores; one without scores stays as it is."""
+    before, heading, rest = card.partition("\n## Scores\n")
+    after = rest.partition("\n## ")
+    if not (heading and after[1]):
+        return card
+    return "\n".join([before, *_measured(results)]) + "\n" + "".join(after[1:]).lstrip("\n")
+
+
+def _measured(results: dict[str, Any]) -> list[str]:
+    """The section of scores."""
+    return [
+        "## Scores",
+        "",
+        *_scores(results.get("tests", [])),
+        "",
+        *_alignments(results.get("alignments", [])),
+        "",
+    ]
 
 
 def _directions(data: DataConfig) -> str:
@@ -216,4 +232,5 @@ def _alignments(alignments: Sequence[dict[str, Any]]) -> list[str]:
             lines.append(f"- {where}: {best['error_rate']:.1%} ({place}, while the word {reading})")
         else:
             lines.append(f"- {where}: {one['symmetrised']:.1%} (both directions joined)")
-    return ["Alignment error rate of the best attention:", "", *lines] if lines else []
+    heading = "Alignment error rate of the best attention, relative to what each source word gets:"
+    return [heading, "", *lines] if lines else []

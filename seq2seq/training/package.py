@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from seq2seq.checkpoint import AttentionChoice, CheckpointInfo, is_checkpoint, save_checkpoint
+from seq2seq.checkpoint import (
+    AttentionChoice,
+    CheckpointInfo,
+    is_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from seq2seq.config import ConfigError, Experiment, ModelConfig, read_json
 from seq2seq.nn import AnyModel, build_model
 from seq2seq.text.moses_bpe import MosesBpe
-from seq2seq.training.card import began_with, effort, model_card, training_of
+from seq2seq.training.card import began_with, effort, model_card, training_of, with_results
 from seq2seq.weights import Storage
 
 __all__ = ["package"]
 
 
 def package(run: Path, folder: Path, *, storage: Storage, results: Path | None = None) -> None:
-    """Write ``folder`` from the averaged weights of a training run.
+    """Write ``folder`` from the averaged weights of a training run, or again from a checkpoint.
 
     Args:
-        run: folder that ``prepare`` and ``train`` filled.
+        run: folder that ``prepare`` and ``train`` filled, or a checkpoint of ours: only the scores
+            of its card, the attention shown first and the number format become others.
         folder: checkpoint folder to write; an older checkpoint there is replaced.
         storage: number format of the weights on disk.
         results: what ``measure`` wrote about this model: scores for the model card, and the
@@ -30,12 +38,16 @@ def package(run: Path, folder: Path, *, storage: Storage, results: Path | None =
 
     Raises:
         ConfigError: a file of the run is missing or damaged.
+        CheckpointError: the checkpoint is.
     """
+    measured = read_json(results) if results else {}
+    if is_checkpoint(run):
+        _again(run, folder, storage=storage, measured=measured)
+        return
     experiment = Experiment.read(run / "experiment.json")
     data = experiment.data
     text = MosesBpe.load(run / "dataset", languages=data.languages, target_tags=data.target_tags)
     model = _model(run)
-    measured = read_json(results) if results else {}
     try:
         info = CheckpointInfo(
             name=experiment.name,
@@ -61,6 +73,23 @@ def package(run: Path, folder: Path, *, storage: Storage, results: Path | None =
             f"model card needs ({error!r}); write it again"
         ) from error
     save_checkpoint(folder, model, text, info, storage=storage, card=card)
+
+
+def _again(checkpoint: Path, folder: Path, *, storage: Storage, measured: dict[str, Any]) -> None:
+    """A checkpoint with what was measured since."""
+    loaded = load_checkpoint(checkpoint)
+    path = checkpoint / "README.md"
+    card = path.read_text(encoding="utf-8") if path.is_file() else None
+    info: CheckpointInfo = loaded.info
+    try:
+        if measured:
+            info = replace(info, attention_default=_best_attention(measured))
+            card = card and with_results(card, measured)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"the results lack what the model card needs ({error!r}); measure again"
+        ) from error
+    save_checkpoint(folder, loaded.model, loaded.text, info, storage=storage, card=card)
 
 
 def _earlier(folder: Path, name: str | None) -> list[str]:

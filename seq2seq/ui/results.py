@@ -57,13 +57,17 @@ class LengthCurve:
 
 @dataclass(frozen=True)
 class HeadError:
-    """Alignment error rate of one layer and head; None is the mean over that axis."""
+    """Alignment error rate of one layer and head; None is the mean over that axis.
+
+    See :class:`seq2seq.evaluation.heads.HeadScore`.
+    """
 
     layer: int | None
     head: int | None
     reading: str
     error_rate: float
     entropy: float
+    plain_error_rate: float | None = None
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,25 @@ def test_measured_results_reach_the_card_and_the_attention_shown_first(
     attention = Translator.load(str(made)).translate("Ma sœur dort.").attention
     assert attention is not None
     assert (attention.layer, attention.head) == (0, 0)
+    # The alignments alone, and the same checkpoint again with what they say.
+    before = [{**test, "bleu": 12.34}]
+    results["tests"] = before
+    results["alignments"] = []
+    (tmp_path / "grammar.json").write_text(json.dumps(results))
+    assert main(["measure", *words, "--only", "alignments"]) == 0
+    again = json.loads((tmp_path / "grammar.json").read_text())
+    assert again["tests"] == before
+    assert again["alignments"][0]["heads"] == alignment["heads"]
+    assert main(["package", str(made), str(tmp_path / "new"), "--results", results_file]) == 0
+    new = (tmp_path / "new" / "README.md").read_text(encoding="utf-8")
+    assert new == card.replace(f"| {test['bleu']} |", "| 12.34 |").replace(
+        "layer 1 and head 1", "mean of all layers and mean of all heads"
+    )
+    attention = Translator.load(str(tmp_path / "new")).translate("Ma sœur dort.").attention
+    assert attention is not None
+    assert (attention.layer, attention.head) != (0, 0)
+    (tmp_path / "grammar.json").write_text(json.dumps({"model": {"parameters": 1}}))
+    assert main(["measure", *words, "--only", "alignments"]) == 2
 
 
 def test_the_card_says_what_a_run_began_with(trained: Trained, tmp_path: Path) -> None:

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from seq2seq.config import ConfigError
 from seq2seq.evaluation.alignment import (
     AlignedPair,
     alignment_error_rate,
     grow_diagonal,
+    joined_links,
     read_gold,
+    relative,
     strongest_links,
     word_attention,
 )
@@ -101,6 +104,31 @@ def test_pieces_become_words_in_both_readings() -> None:
 def test_the_strongest_link_per_target_word() -> None:
     attention = np.array([[0.1, 0.6, 0.2], [0.0, 0.0, 0.0], [0.9, 0.0, 0.05]])
     assert strongest_links(attention) == {(1, 0), (0, 2)}
+
+
+def test_a_word_that_all_look_at_counts_for_less() -> None:
+    attention = np.array([[0.4, 0.0, 0.6], [0.0, 0.3, 0.5], [0.0, 0.0, 0.9], [0.0, 0.0, 0.0]])
+    assert strongest_links(attention) == {(2, 0), (2, 1), (2, 2)}
+    assert strongest_links(relative(attention)) == {(0, 0), (1, 1), (2, 2)}
+
+
+@given(
+    arrays(np.float64, (3, 4), elements=st.sampled_from([0.0, 0.1, 0.5, 0.9])), st.floats(0.1, 9)
+)
+def test_relative_attention_is_a_distribution(attention: np.ndarray, factor: float) -> None:
+    found = relative(attention)
+    assert ((found > 0) == (attention > 0)).all()
+    assert found.sum(axis=1) == pytest.approx((attention.sum(axis=1) > 0).astype(float))
+    attention[:, 1] *= factor  # how much a source word gets in all makes no difference
+    assert relative(attention) == pytest.approx(found)
+
+
+def test_both_directions_join_what_they_look_at() -> None:
+    forward = np.array([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [0.1, 0.5, 0.4]])
+    backward = np.array([[0.8, 0.2, 0.0], [0.3, 0.6, 0.1], [0.0, 0.1, 0.9]])
+    assert joined_links(forward, backward) == {(0, 0), (1, 1), (2, 2)}
+    nobody = np.zeros((3, 3))
+    assert joined_links(forward, nobody) == joined_links(nobody, forward.T)
 
 
 def test_error_rate_of_a_worked_example() -> None:

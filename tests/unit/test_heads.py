@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from seq2seq.evaluation.alignment import AlignedPair, alignment_error_rate
-from seq2seq.evaluation.heads import head_links, score_heads
+from seq2seq.evaluation.alignment import (
+    AlignedPair,
+    alignment_error_rate,
+    relative,
+    strongest_links,
+)
+from seq2seq.evaluation.heads import head_map, score_heads
 
 GOLD = [
     AlignedPair(("a", "b"), ("x", "y"), frozenset({(0, 0), (1, 1)}), frozenset({(0, 0), (1, 1)})),
@@ -23,12 +28,15 @@ def test_every_layer_head_and_mean_is_measured() -> None:
     found = score_heads(maps(), GOLD, reading="input")
     assert len(found) == 9
     assert {one.reading for one in found} == {"input"}
-    by_place = {(one.layer, one.head): one.error_rate for one in found}
-    assert by_place[1, 0] == 0
-    assert by_place[0, 0] == by_place[0, None] == pytest.approx(2 / 3, abs=1e-4)
-    for (layer, head), rate in by_place.items():
-        links = head_links(maps(), layer=layer, head=head)
-        assert rate == pytest.approx(alignment_error_rate(links, GOLD), abs=1e-4)
+    by_place = {(one.layer, one.head): one for one in found}
+    assert by_place[1, 0].error_rate == by_place[1, 0].plain_error_rate == 0
+    wrong = by_place[0, 0].error_rate, by_place[0, None].plain_error_rate
+    assert wrong == pytest.approx((2 / 3, 2 / 3), abs=1e-4)
+    for (layer, head), one in by_place.items():
+        chosen = [head_map(weights, layer=layer, head=head) for weights in maps()]
+        for rate, read in ((one.plain_error_rate, chosen), (one.error_rate, map(relative, chosen))):
+            links = [strongest_links(weights) for weights in read]
+            assert rate == pytest.approx(alignment_error_rate(links, GOLD), abs=1e-4)
 
 
 def test_entropy_of_known_rows() -> None:
