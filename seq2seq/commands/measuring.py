@@ -282,7 +282,8 @@ def _alignments(
         for reading in READINGS:
             maps = [one.words(reading=reading) for one in forced]
             scores += score_heads(maps, pairs, reading=reading)
-        winner = min(scores, key=lambda one: one.error_rate)
+        plain = min(scores, key=lambda one: one.error_rate)
+        winner = min(scores, key=lambda one: one.relative_error_rate)
         best[direction] = [
             head_map(one.words(reading=winner.reading), layer=winner.layer, head=winner.head)
             for one in forced
@@ -292,7 +293,8 @@ def _alignments(
             "source": source,
             "target": target,
             "sentences": len(pairs),
-            "best": dataclasses.asdict(winner),
+            "best": dataclasses.asdict(plain),
+            "best_relative": dataclasses.asdict(winner),
             "heads": [dataclasses.asdict(one) for one in scores],
         }
     if len(best) == 2:

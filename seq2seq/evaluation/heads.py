@@ -25,9 +25,8 @@ class HeadScore:
     Attributes:
         layer, head: counted from 0; None is the mean over that axis.
         reading: which step counts as looking at a word.
-        error_rate: alignment error rate of each target word's strongest link, 0 to 1, by
-            :func:`relative` attention.
-        plain_error_rate: the same by attention as it is.
+        error_rate: alignment error rate of each target word's strongest link, 0 to 1.
+        relative_error_rate: the same by :func:`relative` attention.
         entropy: mean over target words of the attention's entropy over source words, in nats.
     """
 
@@ -35,7 +34,7 @@ class HeadScore:
     head: int | None
     reading: Reading
     error_rate: float
-    plain_error_rate: float
+    relative_error_rate: float
     entropy: float
 
 
@@ -57,8 +56,8 @@ def score_heads(
             rates = [
                 round(alignment_error_rate(links, gold), 4)
                 for links in (
-                    [strongest_links(relative(one)) for one in chosen],
                     [strongest_links(one) for one in chosen],
+                    [strongest_links(relative(one)) for one in chosen],
                 )
             ]
             result.append(
@@ -67,7 +66,7 @@ def score_heads(
                     head=head,
                     reading=reading,
                     error_rate=rates[0],
-                    plain_error_rate=rates[1],
+                    relative_error_rate=rates[1],
                     entropy=round(float(np.mean(np.concatenate([*map(_entropy, chosen)]))), 4),
                 )
             )

@@ -222,15 +222,22 @@ def _alignments(alignments: Sequence[dict[str, Any]]) -> list[str]:
     for one in alignments:
         where = f"{one['source']}-{one['target']}, {one['sentences']} sentences of `{one['file']}`"
         if "best" in one:
-            best = one["best"]
-            parts = [
-                f"mean of all {kind}s" if best[kind] is None else f"{kind} {best[kind] + 1}"
-                for kind in ("layer", "head")
+            relative = one["best_relative"]
+            lines += [
+                f"- {where}: {_aligned(one['best'], 'error_rate')}",
+                f"- {where}: {_aligned(relative, 'relative_error_rate')}, relative to what each "
+                "source word gets in all",
             ]
-            place = " and ".join(dict.fromkeys(parts))
-            reading = "is produced" if best["reading"] == "producing" else "is input"
-            lines.append(f"- {where}: {best['error_rate']:.1%} ({place}, while the word {reading})")
         else:
             lines.append(f"- {where}: {one['symmetrised']:.1%} (both directions joined)")
-    heading = "Alignment error rate of the best attention, relative to what each source word gets:"
-    return [heading, "", *lines] if lines else []
+    return ["Alignment error rate of the best attention:", "", *lines] if lines else []
+
+
+def _aligned(best: dict[str, Any], key: str) -> str:
+    parts = [
+        f"mean of all {kind}s" if best[kind] is None else f"{kind} {best[kind] + 1}"
+        for kind in ("layer", "head")
+    ]
+    place = " and ".join(dict.fromkeys(parts))
+    reading = "is produced" if best["reading"] == "producing" else "is input"
+    return f"{best[key]:.1%} ({place}, while the word {reading})"

@@ -46,6 +46,7 @@ def build_models_tab(models: Sequence[ModelResults]) -> None:
                 model=model.name,
                 direction=wording.direction_name(*one.direction),
                 rate=percent(one.best.error_rate),
+                relative=percent(one.best_relative.relative_error_rate),
                 sentences=one.sentences,
             )
             value = {**_chart(head_errors(one), head_errors_table(one)), "note": note}

@@ -57,7 +57,7 @@ class LengthCurve:
 
 @dataclass(frozen=True)
 class HeadError:
-    """Alignment error rate of one layer and head; None is the mean over that axis.
+    """Alignment error rates of one layer and head; None is the mean over that axis.
 
     See :class:`seq2seq.evaluation.heads.HeadScore`.
     """
@@ -66,8 +66,8 @@ class HeadError:
     head: int | None
     reading: str
     error_rate: float
+    relative_error_rate: float
     entropy: float
-    plain_error_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class Alignment:
     direction: tuple[str, str]
     sentences: int
     best: HeadError
+    best_relative: HeadError
     heads: tuple[HeadError, ...]
 
 
@@ -147,5 +148,6 @@ def _alignment(values: dict[str, Any]) -> Alignment:
         direction=_direction(values),
         sentences=int(values["sentences"]),
         best=HeadError(**values["best"]),
+        best_relative=HeadError(**values["best_relative"]),
         heads=tuple(HeadError(**one) for one in values["heads"]),
     )

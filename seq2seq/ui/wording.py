@@ -419,12 +419,14 @@ HELP_LENGTHS = (
 ALIGNMENTS_TITLE = "How well attention aligns words"
 HELP_ALIGNMENTS = (
     "The model is made to write human translations whose word alignment people have marked, and "
-    "each word is linked to the source word that it looked at most; a source word that all words "
-    "look at, such as a full stop, counts for less. The share of wrong and missing links is the "
-    "alignment error rate: lower, here in a stronger colour, is better. It says whether attention "
-    "follows the words, not whether the translation is good."
+    "each word is linked to the source word that it looked at most. The share of wrong and missing "
+    "links is the alignment error rate: lower, here in a stronger colour, is better. It says "
+    "whether attention follows the words, not whether the translation is good."
 )
-ALIGNMENT_NOTE = "{model}, {direction}: {rate} at best, {sentences} sentences"
+ALIGNMENT_NOTE = (
+    "{model}, {direction}: {rate} at best, {sentences} sentences; {relative} if a source word that "
+    "every word looks at counts for less"
+)
 
 _SPECIAL = {"<s>": "start of the sentence", "</s>": "end of the sentence"}
 

@@ -134,6 +134,9 @@ def test_measured_results_reach_the_card_and_the_attention_shown_first(
     card = (made / "README.md").read_text(encoding="utf-8")
     assert f"| fr-en | test.tsv | 60 | 4 | 1 | {test['bleu']} |" in card
     assert f"{alignment['best']['error_rate']:.1%} (layer 1 and head 1" in card
+    relative = alignment["best_relative"]["relative_error_rate"]
+    assert relative == min(one["relative_error_rate"] for one in alignment["heads"])
+    assert f"{relative:.1%} (" in card
     attention = Translator.load(str(made)).translate("Ma sœur dort.").attention
     assert attention is not None
     assert (attention.layer, attention.head) == (0, 0)

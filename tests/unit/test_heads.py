@@ -29,12 +29,15 @@ def test_every_layer_head_and_mean_is_measured() -> None:
     assert len(found) == 9
     assert {one.reading for one in found} == {"input"}
     by_place = {(one.layer, one.head): one for one in found}
-    assert by_place[1, 0].error_rate == by_place[1, 0].plain_error_rate == 0
-    wrong = by_place[0, 0].error_rate, by_place[0, None].plain_error_rate
+    assert by_place[1, 0].error_rate == by_place[1, 0].relative_error_rate == 0
+    wrong = by_place[0, 0].relative_error_rate, by_place[0, None].error_rate
     assert wrong == pytest.approx((2 / 3, 2 / 3), abs=1e-4)
     for (layer, head), one in by_place.items():
         chosen = [head_map(weights, layer=layer, head=head) for weights in maps()]
-        for rate, read in ((one.plain_error_rate, chosen), (one.error_rate, map(relative, chosen))):
+        for rate, read in (
+            (one.error_rate, chosen),
+            (one.relative_error_rate, map(relative, chosen)),
+        ):
             links = [strongest_links(weights) for weights in read]
             assert rate == pytest.approx(alignment_error_rate(links, GOLD), abs=1e-4)
 

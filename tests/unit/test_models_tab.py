@@ -21,11 +21,13 @@ def results(name: str, *, bleu: float, heads: int = 2) -> dict[str, Any]:
     direction = {"source": "fr", "target": "en"}
     rates = [
         {"layer": layer, "head": head, "reading": reading, "entropy": 1.5,
+         "relative_error_rate": 0.1,
          "error_rate": 0.1 * (layer or 0) + 0.05 * (head or 0) + 0.3 * (reading == "input") + 0.2}
         for reading in ("producing", "input")
         for layer in (None, 0, 1)
         for head in (None, *range(heads))
     ]  # fmt: skip
+    gold = {**direction, "file": "gold", "sentences": 9}
     bins = [
         {"first": 1, "last": 5, "sentences": 50, "bleu": bleu, "chrf": 50.0},
         {"first": 6, "last": 10, "sentences": 7, "bleu": 99.0, "chrf": 50.0},
@@ -41,8 +43,8 @@ def results(name: str, *, bleu: float, heads: int = 2) -> dict[str, Any]:
         "tests": [test],
         "lengths": [{**direction, "bins": bins}],
         "alignments": [
-            {**direction, "file": "gold", "sentences": 9, "best": rates[1], "heads": rates},
-            {**direction, "file": "gold", "sentences": 9, "symmetrised": 0.1},
+            {**gold, "best": rates[1], "best_relative": rates[0], "heads": rates},
+            {**gold, "symmetrised": 0.1},
         ],
     }
 

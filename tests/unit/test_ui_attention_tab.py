@@ -12,12 +12,12 @@ from seq2seq.ui.attention_tab import Measured, attention_panel, needs_occlusion
 from seq2seq.ui.figures.heatmap import AttentionView
 from seq2seq.ui.results import Alignment, HeadError, ModelResults
 
-MEAN = HeadError(None, None, "producing", 0.5, 1.0)
-BEST = HeadError(1, 0, "input", 0.31, 0.7)
+MEAN = HeadError(None, None, "producing", 0.5, 0.4, 1.0)
+BEST = HeadError(1, 0, "input", 0.31, 0.3, 0.7)
 
 
 def results(name: str = "tiny", direction: tuple[str, str] = ("fr", "en")) -> list[ModelResults]:
-    alignment = Alignment("gold", direction, 147, best=BEST, heads=(MEAN, BEST))
+    alignment = Alignment("gold", direction, 147, best=BEST, best_relative=BEST, heads=(MEAN, BEST))
     return [ModelResults(name, "Transformer", 1234, (), (), (alignment,))]
 
 

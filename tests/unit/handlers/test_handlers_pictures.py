@@ -91,8 +91,8 @@ def test_the_best_measured_map(handlers: Handlers) -> None:
     document = last[page.document]
     update = handlers.best(document, None, None, "words", "producing", "all", "lines")
     assert update == {page.status: {"kind": "idle", "text": wording.NOT_MEASURED}}
-    best = HeadError(1, None, "input", 0.3, 1.0)
-    alignment = Alignment("gold", ("fr", "en"), 147, best=best, heads=(best,))
+    best = HeadError(1, None, "input", 0.3, 0.2, 1.0)
+    alignment = Alignment("gold", ("fr", "en"), 147, best=best, best_relative=best, heads=(best,))
     results = [ModelResults("fr-en-transformer", "", 1, (), (), (alignment,))]
     update = replace(handlers, results=results).best(
         document, None, None, "words", "producing", "all", "lines"
