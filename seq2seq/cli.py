@@ -334,11 +334,17 @@ def _add_training(commands: _Commands) -> None:
     train.add_argument("--device", metavar="NAME", help="cpu, cuda or mps")
     for parser in (prepare, train):
         parser.add_argument("--out", type=Path, metavar="DIR", help="the run (default runs/NAME)")
-    package = commands.add_parser("package", help="a trained run to a checkpoint folder")
-    package.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    package = commands.add_parser(
+        "package", help="a trained run to a checkpoint folder, or one again"
+    )
+    package.add_argument(
+        "run", type=Path, metavar="RUN", help="folder of the run, or of a checkpoint"
+    )
     package.add_argument("folder", type=Path, metavar="CHECKPOINT", help="folder to write")
     package.add_argument(
-        "--storage", choices=("fp32", "fp16", "int8"), default="fp16", help="default fp16"
+        "--storage",
+        choices=("fp32", "fp16", "int8"),
+        help="default fp16, for a checkpoint what it has",
     )
     package.add_argument(
         "--results",

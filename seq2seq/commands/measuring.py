@@ -208,14 +208,17 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def _same_model(before: dict[str, Any], translator: Translator, path: Path) -> None:
-    """Whether a file is about this model: what is kept of it must be.
+    """Whether a file is about a model of this name and size: the rest of it is kept.
+
+    A retrained one is not told apart: packaging again changes the revision, too.
 
     Raises:
         InputError: it is about another one, or nothing that ``measure`` wrote.
     """
     about = _about(translator)
     said = before.get("model", {})
-    known = all(said.get(key) == about[key] for key in ("architecture", "parameters"))
+    same = ("name", "architecture", "parameters")
+    known = isinstance(said, dict) and all(said.get(key) == about[key] for key in same)
     if not known or not {"tests", "lengths"} <= before.keys():
         raise InputError(f"{path}: is not about {about['name']}; measure all of it")
 

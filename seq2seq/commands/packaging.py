@@ -10,7 +10,7 @@ __all__ = ["export", "package"]
 
 
 def package(options: argparse.Namespace) -> None:
-    """A trained run to a checkpoint folder."""
+    """A trained run to a checkpoint folder, or a checkpoint again."""
     write_package(options.run, options.folder, storage=options.storage, results=options.results)
 
 

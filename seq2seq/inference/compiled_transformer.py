@@ -197,6 +197,8 @@ class CompiledTransformer(CompiledModel[CompiledState]):
             paths, order = torch.cat((chosen[:, :1], entries), 1), None
             used = cache.used
             cache.append(used, rows)
+        if order is not None:
+            order = order.to(torch.int64).contiguous()
         positions = self._placed(1, paths.shape[1])
         *found, attention, paths = torch.ops.seq2seq.step_transformer(
             tokens.contiguous(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from seq2seq.checkpoint import describe
 from seq2seq.config import DataConfig, Experiment
 from seq2seq.nn import AnyModel
 
-__all__ = ["began_with", "effort", "model_card", "training_of", "with_results"]
+__all__ = ["began_with", "effort", "model_card", "restored", "training_of", "with_results"]
 
 _BEGAN = "- began with the weights of "
 _NAMES = {"de": "German", "en": "English", "fr": "French", "zh": "Chinese"}
@@ -73,12 +74,21 @@ def model_card(
 
 
 def with_results(card: str, results: dict[str, Any]) -> str:
-    """A card that :func:`model_card` wrote with other scores; one without scores stays as it is."""
+    """A card that :func:`model_card` wrote with other scores.
+
+    Raises:
+        ValueError: it has no section of scores, with another one after it.
+    """
     before, heading, rest = card.partition("\n## Scores\n")
     after = rest.partition("\n## ")
     if not (heading and after[1]):
-        return card
+        raise ValueError("the card has no section of scores with another one after it")
     return "\n".join([before, *_measured(results)]) + "\n" + "".join(after[1:]).lstrip("\n")
+
+
+def restored(card: str, storage: str) -> str:
+    """A card that :func:`model_card` wrote, of weights in another number format."""
+    return re.sub(r"(parameters, stored as )\w+", rf"\g<1>{storage}", card, count=1)
 
 
 def _measured(results: dict[str, Any]) -> list[str]:
@@ -110,6 +120,9 @@ def _data(data: DataConfig, dataset: dict[str, Any]) -> list[str]:
     made = f"{dataset['train']:,} sentence pairs after cleaning"
     if data.temperature > 1:
         made += f", small directions repeated (temperature {data.temperature:g})"
+    if data.shares:
+        shares = (f"{_listed([one.direction])} {one.factor:g} times" for one in data.shares)
+        made += f", then more or fewer of them ({', '.join(shares)})"
     lines = [made + ", from:", ""]
     for file in data.train:
         note = f" (only towards {_NAMES.get(file.toward, file.toward)})" if file.toward else ""
@@ -138,6 +151,8 @@ def _data(data: DataConfig, dataset: dict[str, Any]) -> list[str]:
             f"Words were cut with BPE dropout {data.bpe_dropout:g}, {data.variants} times over. "
         )
     words += "Checkpoints were chosen on " + ", ".join(f"`{file.path}`" for file in data.dev)
+    if unseen := [pair for pair in data.directions if pair not in data.validated]:
+        words += f" ({_listed(unseen)} had no part in that)"
     return [*lines, words + "; no test sentence was used."]
 
 

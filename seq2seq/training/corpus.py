@@ -171,7 +171,7 @@ def mix(corpus: Corpus, *, temperature: float, shares: Iterable[Share] = (), see
     result: Corpus = {}
     for direction, pairs in corpus.items():
         even = largest * (len(pairs) / largest) ** (1 / temperature)
-        wanted = round(even * factors.get(direction, 1.0))
+        wanted = max(round(even * factors.get(direction, 1.0)), min(len(pairs), 1))
         whole, rest = divmod(wanted, len(pairs)) if pairs else (0, 0)
         result[direction] = pairs * whole + chance.sample(pairs, rest)
     return result

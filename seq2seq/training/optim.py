@@ -129,7 +129,15 @@ class MasterAdamW:
 
     @torch.no_grad()
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Replace the weights, keeping the moments."""
+        """Replace the weights, keeping the moments.
+
+        Raises:
+            KeyError: one is missing.
+            RuntimeError: one has another shape, or is not of floating point.
+        """
         for name, master in zip(self.names, self.masters, strict=True):
-            master.copy_(weights[name])
+            value = weights[name]
+            if value.shape != master.shape or not value.is_floating_point():
+                raise RuntimeError(f"{name}: {tuple(value.shape)} of {value.dtype} does not fit")
+            master.copy_(value)
         self.publish()

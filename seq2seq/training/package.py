@@ -19,20 +19,29 @@ from seq2seq.checkpoint import (
 from seq2seq.config import ConfigError, Experiment, ModelConfig, read_json
 from seq2seq.nn import AnyModel, build_model
 from seq2seq.text.moses_bpe import MosesBpe
-from seq2seq.training.card import began_with, effort, model_card, training_of, with_results
+from seq2seq.training.card import (
+    began_with,
+    effort,
+    model_card,
+    restored,
+    training_of,
+    with_results,
+)
 from seq2seq.weights import Storage
 
 __all__ = ["package"]
 
 
-def package(run: Path, folder: Path, *, storage: Storage, results: Path | None = None) -> None:
+def package(
+    run: Path, folder: Path, *, storage: Storage | None = None, results: Path | None = None
+) -> None:
     """Write ``folder`` from the averaged weights of a training run, or again from a checkpoint.
 
     Args:
         run: folder that ``prepare`` and ``train`` filled, or a checkpoint of ours: only the scores
             of its card, the attention shown first and the number format become others.
         folder: checkpoint folder to write; an older checkpoint there is replaced.
-        storage: number format of the weights on disk.
+        storage: number format of the weights on disk; None for fp16, or a checkpoint's own.
         results: what ``measure`` wrote about this model: scores for the model card, and the
             attention that aligns best, which is then shown first.
 
@@ -44,6 +53,7 @@ def package(run: Path, folder: Path, *, storage: Storage, results: Path | None =
     if is_checkpoint(run):
         _again(run, folder, storage=storage, measured=measured)
         return
+    storage = storage or "fp16"
     experiment = Experiment.read(run / "experiment.json")
     data = experiment.data
     text = MosesBpe.load(run / "dataset", languages=data.languages, target_tags=data.target_tags)
@@ -75,13 +85,16 @@ def package(run: Path, folder: Path, *, storage: Storage, results: Path | None =
     save_checkpoint(folder, model, text, info, storage=storage, card=card)
 
 
-def _again(checkpoint: Path, folder: Path, *, storage: Storage, measured: dict[str, Any]) -> None:
+def _again(
+    checkpoint: Path, folder: Path, *, storage: Storage | None, measured: dict[str, Any]
+) -> None:
     """A checkpoint with what was measured since."""
     loaded = load_checkpoint(checkpoint)
+    storage = storage or loaded.info.storage
     path = checkpoint / "README.md"
-    card = path.read_text(encoding="utf-8") if path.is_file() else None
     info: CheckpointInfo = loaded.info
     try:
+        card = path.read_text(encoding="utf-8") if path.is_file() else None
         if measured:
             info = replace(info, attention_default=_best_attention(measured))
             card = card and with_results(card, measured)
@@ -89,12 +102,15 @@ def _again(checkpoint: Path, folder: Path, *, storage: Storage, measured: dict[s
         raise ConfigError(
             f"the results lack what the model card needs ({error!r}); measure again"
         ) from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be given other scores ({error})") from error
+    card = card and restored(card, storage)
     save_checkpoint(folder, loaded.model, loaded.text, info, storage=storage, card=card)
 
 
-def _earlier(folder: Path, name: str | None) -> list[str]:
+def _earlier(folder: Path, name: str | None, met: frozenset[str] = frozenset()) -> list[str]:
     """What the model card says about the runs in ``folder`` that this one began with."""
-    if name is None:
+    if name is None or name in met:
         return []
     begin = folder / name
     if is_checkpoint(begin):
@@ -102,11 +118,10 @@ def _earlier(folder: Path, name: str | None) -> list[str]:
         return training_of(card.read_text(encoding="utf-8") if card.is_file() else "", name)
     if not (begin / "history.json").is_file():
         return [began_with(name)]
-    before = Experiment.read(begin / "experiment.json").begin
-    return [
-        *_earlier(folder, before),
-        began_with(name, effort(read_json(begin / "history.json"))),
-    ]
+    path = begin / "experiment.json"
+    before = Experiment.read(path).begin if path.is_file() else None
+    own = began_with(name, effort(read_json(begin / "history.json")))
+    return [*_earlier(folder, before, met | {name}), own]
 
 
 def _best_attention(results: dict[str, Any]) -> AttentionChoice | None:

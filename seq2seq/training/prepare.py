@@ -14,9 +14,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from seq2seq.checkpoint import is_checkpoint
 from seq2seq.config import ConfigError, DataConfig, Experiment
 from seq2seq.files import new_folder, write_json
+from seq2seq.manifest import is_checkpoint
 from seq2seq.text.encoding import TextError
 from seq2seq.text.moses_bpe import MosesBpe
 from seq2seq.training.corpus import (

@@ -18,9 +18,9 @@ from safetensors.torch import load_file
 from torch import nn
 from tqdm import tqdm
 
-from seq2seq.checkpoint import CheckpointError, is_checkpoint, load_checkpoint
 from seq2seq.config import ConfigError, DataConfig, Experiment
 from seq2seq.files import write_json
+from seq2seq.manifest import is_checkpoint, read_checkpoint
 from seq2seq.nn import AnyModel, build_model
 from seq2seq.training.average import Average, Weights, best_average, write_tensors
 from seq2seq.training.corpus import Direction
@@ -45,6 +45,7 @@ from seq2seq.training.parallel import LossModule, Processes
 from seq2seq.training.progress import Progress
 from seq2seq.training.state import latest_state, load_state, save_state
 from seq2seq.training.validate import Validation, Vocabulary, validate
+from seq2seq.weights import CheckpointError, load_weights
 
 __all__ = ["Dataset", "TrainingError", "train"]
 
@@ -59,7 +60,7 @@ class Dataset:
 
     Attributes:
         train: the same pairs, cut into pieces in one or several ways; epochs take turns.
-        dev: pairs of each direction.
+        dev: pairs of each direction that is validated.
         vocabulary: ids to text.
         size: of the vocabulary.
     """
@@ -175,17 +176,21 @@ class _Run:
 
     def _begin_with(self, folder: Path) -> None:
         """Take over the averaged weights of another run, or those of a checkpoint."""
-        path = folder / "model.safetensors"
+        whole = is_checkpoint(folder)
+        path = folder if whole else folder / "model.safetensors"
+        remedy = "its model must be the same" if whole else "train that run first, with this model"
         try:
-            self.optimizer.load_weights(
-                dict(load_checkpoint(folder).model.named_parameters())
-                if is_checkpoint(folder)
-                else load_file(path)
-            )
-        except (OSError, SafetensorError, CheckpointError, KeyError, RuntimeError) as error:
-            raise ConfigError(
-                f"{path}: cannot be begun with; train that run first, with the same model"
-            ) from error
+            if whole:
+                info = read_checkpoint(folder)
+                first = load_weights(folder, info.model, storage=info.storage)
+                weights = {name: value.detach() for name, value in first.named_parameters()}
+            else:
+                weights = load_file(path)
+            self.optimizer.load_weights(weights)
+        except CheckpointError as error:
+            raise ConfigError(f"begin: {error}") from error
+        except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+            raise ConfigError(f"{path}: cannot be begun with; {remedy}") from error
 
     def go(self, minutes: float | None) -> Progress:
         """Train until something ends it, then average."""

@@ -157,8 +157,30 @@ def test_measured_results_reach_the_card_and_the_attention_shown_first(
     attention = Translator.load(str(tmp_path / "new")).translate("Ma sœur dort.").attention
     assert attention is not None
     assert (attention.layer, attention.head) != (0, 0)
-    (tmp_path / "grammar.json").write_text(json.dumps({"model": {"parameters": 1}}))
+    (tmp_path / "grammar.json").write_text(json.dumps({**again, "model": {"parameters": 1}}))
     assert main(["measure", *words, "--only", "alignments"]) == 2
+
+
+def test_a_checkpoint_is_packaged_again(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    assert main(["package", str(trained.run), str(first), "--storage", "int8"]) == 0
+    assert main(["package", str(first), str(second)]) == 0
+    for path in first.iterdir():
+        assert path.read_bytes() == (second / path.name).read_bytes()
+    assert main(["package", str(first), str(third), "--storage", "fp32"]) == 0
+    card = (third / "README.md").read_text(encoding="utf-8")
+    assert card == (first / "README.md").read_text("utf-8").replace("as int8.", "as fp32.")
+    assert '"storage": "fp32"' in (third / "config.json").read_text()
+    (first / "README.md").write_text("My own words.\n")
+    assert main(["package", str(first), str(third)]) == 0
+    assert (third / "README.md").read_text() == "My own words.\n"
+    (tmp_path / "results.json").write_text('{"tests": []}')
+    capsys.readouterr()
+    words = ["package", str(first), str(third), "--results", str(tmp_path / "results.json")]
+    assert main(words) == 2
+    assert "first/README.md: cannot be given other scores" in capsys.readouterr().err
 
 
 def test_the_card_says_what_a_run_began_with(trained: Trained, tmp_path: Path) -> None:
@@ -179,6 +201,11 @@ def test_the_card_says_what_a_run_began_with(trained: Trained, tmp_path: Path) -
     path.write_text(json.dumps({**json.loads(path.read_text()), "begin": "zeroth"}))
     before = "- began with the weights of `zeroth` (`assets/configs/zeroth.json`)"
     assert f"{before}\n{begun}: 160 updates, " in card()
+    shutil.copytree(first, tmp_path / "zeroth")  # in a circle, which ends
+    path = tmp_path / "zeroth" / "experiment.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "begin": "first"}))
+    assert card().count(begun) == 1
+    shutil.rmtree(tmp_path / "zeroth")
     assert main(["package", str(first), str(tmp_path / "checkpoint")]) == 0
     whole = card()
     shutil.rmtree(first)
@@ -186,7 +213,9 @@ def test_the_card_says_what_a_run_began_with(trained: Trained, tmp_path: Path) -
     assert card() == whole
 
 
-def test_a_run_can_begin_with_a_checkpoint(trained: Trained, tmp_path: Path) -> None:
+def test_a_run_can_begin_with_a_checkpoint(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(trained.checkpoints / "grammar", tmp_path / "grammar")
     values = json.loads((trained.run / "experiment.json").read_text())
     values |= {"name": "more", "begin": "grammar"}
@@ -203,7 +232,10 @@ def test_a_run_can_begin_with_a_checkpoint(trained: Trained, tmp_path: Path) -> 
     (tmp_path / "grammar" / "model.safetensors").write_bytes(b"")
     shutil.rmtree(tmp_path / "more")
     assert main(["prepare", *words, "--data", str(trained.test.parent)]) == 0
+    capsys.readouterr()
     assert main(["train", *words]) == 2
+    assert "begin: " in (said := capsys.readouterr().err)
+    assert "model.safetensors" in said
 
 
 def test_text_in_one_language_becomes_training_pairs(

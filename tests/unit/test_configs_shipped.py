@@ -1,5 +1,6 @@
 """The settings of models that come along."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -22,4 +23,12 @@ def test_settings_are_of_their_name_and_lead_back_to_a_beginning(path: Path) -> 
             first = Experiment.read(CONFIGS / f"{experiment.begin}.json")
             assert experiment.data.vocabulary == first.data.vocabulary
             assert experiment.data.languages == first.data.languages
+            sizes = {**experiment.model, "dropout": None}
+            assert sizes == {**first.model, "dropout": None}
         name = experiment.begin
+
+
+def test_the_settings_that_the_notes_name_are_there() -> None:
+    named = set(re.findall(r"`([\w-]+)\.json`", (CONFIGS / "README.md").read_text("utf-8")))
+    assert named
+    assert named <= {path.stem for path in CONFIGS.glob("*.json")}

@@ -151,8 +151,21 @@ def walk(model: InferenceModel, source: Tensor) -> Iterator[tuple[Tensor, Tensor
         tokens = torch.randint(1, model.config.target_vocabulary, (rows,), generator=chance)
         output = session.step(tokens, state)
         yield output.logits, output.attention
-        index = torch.randint(rows, (1 + rows % 7,), generator=chance)
+        index = torch.randint(rows, (2 + 2 * (rows % 7),), generator=chance)[::2]
         state, rows = output.state.select(index), len(index)
+
+
+@needs_operators
+@pytest.mark.parametrize("index", [[0, 4], [-1]])
+def test_rows_that_are_not_there_cannot_be_selected(index: list[int]) -> None:
+    model = InferenceModel(build_model(next(iter(transformers()))).eval(), precision="int8")
+    source = torch.randint(4, model.config.source_vocabulary, (4, 9))
+    with torch.inference_mode():
+        session = model.session()
+        state = session.start(session.encode(source, source != model.config.pad_id))
+        tokens = torch.ones(len(index), dtype=torch.int64)
+        with pytest.raises(RuntimeError, match="row"):
+            session.step(tokens, state.select(torch.tensor(index)))
 
 
 @needs_operators

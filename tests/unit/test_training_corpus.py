@@ -68,10 +68,13 @@ def test_small_directions_are_repeated_evenly(
         for direction, size in zip(directions, sizes, strict=False)
     }
     largest = max(sizes)
-    shares = [Share(direction=FR_EN, factor=factor)]
+    shares = [Share(direction=FR_EN, factor=factor), Share(direction=EN_FR, factor=0.001)]
     for direction, pairs in mix(corpus, temperature=temperature, shares=shares, seed=1).items():
         size = len(corpus[direction])
         wanted = largest * (size / largest) ** (1 / temperature)
+        if direction == EN_FR:
+            assert len(pairs) == 1  # never none
+            continue
         wanted *= factor if direction == FR_EN else 1
         assert len(pairs) == pytest.approx(wanted, abs=0.51)
         times = Counter(pairs).values()

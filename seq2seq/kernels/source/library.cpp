@@ -1,7 +1,7 @@
 // The operators, as PyTorch knows them: torch.ops.seq2seq.
 //
 // Built on PyTorch's stable interface, so that nothing but its small headers is compiled. Shapes and
-// types are the business of the Python side, seq2seq/kernels/operators.py.
+// types are the business of the Python side, seq2seq/inference.
 
 #include <algorithm>
 #include <cmath>
@@ -199,11 +199,14 @@ std::tuple<Tensor, Tensor> propose(const Tensor& values, const Tensor& tokens,
 // row n, which grew from row order[n], or from row n if there is no order.
 Tensor grown(const Tensor& paths, const std::optional<Tensor>& order, int64_t used, int64_t rows) {
   const int64_t length = paths.size(1);
+  STD_TORCH_CHECK(!order || order->size(0) == rows, "an order of other rows than the tokens'");
   Tensor longer = fresh({rows, length + 1}, aoti_torch_dtype_int32());
   const auto* path = static_cast<const int32_t*>(paths.const_data_ptr());
   auto* to = static_cast<int32_t*>(longer.mutable_data_ptr());
   for (int64_t n = 0; n < rows; n++, to += length + 1) {
-    const auto* from = path + (order ? integers(*order)[n] : n) * length;
+    const int64_t row = order ? integers(*order)[n] : n;
+    STD_TORCH_CHECK(row >= 0 && row < paths.size(0), "row ", row, " of ", paths.size(0));
+    const auto* from = path + row * length;
     std::copy(from, from + length, to);
     to[length] = static_cast<int32_t>(used + n);
   }
