@@ -178,7 +178,9 @@ class _Run:
         """Take over the averaged weights of another run, or those of a checkpoint."""
         whole = is_checkpoint(folder)
         path = folder if whole else folder / "model.safetensors"
-        remedy = "its model must be the same" if whole else "train that run first, with this model"
+        remedy = (
+            "its model must be the same" if whole else "train that run first, with the same model"
+        )
         try:
             if whole:
                 info = read_checkpoint(folder)
