@@ -10,10 +10,9 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from seq2seq.config import (
     ModelConfig,
@@ -30,17 +29,13 @@ from seq2seq.manifest import (
     is_checkpoint,
     read_checkpoint,
 )
-from seq2seq.nn import AnyModel
-from seq2seq.nn.stored import Weights
+from seq2seq.parameters import Weights
+from seq2seq.stored import CheckpointError, Storage, open_weights
 from seq2seq.text.encoding import TextError, TextPipeline
 from seq2seq.text.moses_bpe import MosesBpe
-from seq2seq.weights import (
-    CheckpointError,
-    Storage,
-    load_weights,
-    open_weights,
-    save_weights,
-)
+
+if TYPE_CHECKING:  # models of nn need PyTorch, which takes longer to load than all of this
+    from seq2seq.nn import AnyModel
 
 __all__ = [
     "FORMAT_VERSION",
@@ -63,23 +58,32 @@ _CARD = "README.md"
 
 @dataclass(frozen=True, eq=False)
 class LoadedCheckpoint:
-    """A checkpoint in memory.
+    """A checkpoint, of which the weights are read when they are needed.
 
     Attributes:
         info: what its ``config.json`` says.
-        model: ready to run, in evaluation mode.
         text: its text pipeline.
         revision: 12 hexadecimal digits of a SHA-256 over settings, weights and text files.
         folder: where it was read.
-        stored: if the model is an outline without weights, where they are.
+        weights: on disk.
     """
 
     info: Checkpoint
-    model: AnyModel
     text: TextPipeline
     revision: str
     folder: Path
-    stored: Weights | None = None
+    weights: Weights
+
+    @cached_property
+    def model(self) -> AnyModel:
+        """On PyTorch, ready to run: fp32 on the CPU, in evaluation mode.
+
+        Raises:
+            CheckpointError: a weight cannot be read, or is not finite.
+        """
+        from seq2seq.weights import build_from  # noqa: PLC0415
+
+        return build_from(self.weights, self.info.model, where=str(self.folder / CONFIG))
 
 
 def save_checkpoint(
@@ -108,10 +112,12 @@ def save_checkpoint(
         CheckpointError: ``folder`` holds something else, the parts do not belong together, or
             the disk refuses.
     """
+    from seq2seq.weights import save_weights  # noqa: PLC0415
+
     said = {f.name: getattr(info, f.name) for f in fields(CheckpointInfo)}
     checkpoint = Checkpoint(**said, model=model.config, storage=storage)
     _check_vocabulary(text, model.config, where=str(folder))
-    _check_attention_default(checkpoint, model, where=str(folder))
+    _check_attention_default(checkpoint, where=str(folder))
     if folder.is_symlink() or (folder.exists() and not _replaceable(folder)):
         raise CheckpointError(
             f"{folder}: exists and is not a checkpoint; choose another place or remove it"
@@ -129,15 +135,12 @@ def save_checkpoint(
     return checkpoint
 
 
-def load_checkpoint(
-    folder: Path, *, device: torch.device | str = "cpu", outline: bool = False
-) -> LoadedCheckpoint:
-    """Read a whole checkpoint; weights become fp32 on ``device``.
+def load_checkpoint(folder: Path, *, whole: bool = True) -> LoadedCheckpoint:
+    """Read a checkpoint.
 
     Args:
         folder: of the checkpoint.
-        device: where its model shall be.
-        outline: leave the weights on disk, for somebody who packs them one by one.
+        whole: read the weights at once; else they stay on disk until they are needed.
 
     Raises:
         CheckpointError: anything is missing, damaged, unsafe or does not fit together.
@@ -145,13 +148,12 @@ def load_checkpoint(
     info = read_checkpoint(folder)
     text = _load_text(folder, info)
     _check_vocabulary(text, info.model, where=str(folder))
-    stored = None
-    if outline:
-        model, stored = open_weights(folder, info.model, storage=info.storage)
-    else:
-        model = load_weights(folder, info.model, storage=info.storage).to(device)
-    _check_attention_default(info, model, where=str(folder))
-    return LoadedCheckpoint(info, model, text, folder_revision(folder), folder, stored)
+    _check_attention_default(info, where=str(folder))
+    weights = open_weights(folder, info.model, storage=info.storage)
+    loaded = LoadedCheckpoint(info, text, folder_revision(folder), folder, weights)
+    if whole:
+        loaded.model  # noqa: B018  (is read by being looked at)
+    return loaded
 
 
 def describe(config: ModelConfig) -> str:
@@ -227,10 +229,10 @@ def _check_vocabulary(text: TextPipeline, config: ModelConfig, *, where: str) ->
             )
 
 
-def _check_attention_default(info: Checkpoint, model: AnyModel, *, where: str) -> None:
+def _check_attention_default(info: Checkpoint, *, where: str) -> None:
     if (choice := info.attention_default) is None:
         return
-    layout = model.attention_layout
+    layout = info.model.attention_layout
     sizes: dict[str, int] = {
         "layer": len(layout.layers) if layout else 0,
         "head": len(layout.heads) if layout else 0,

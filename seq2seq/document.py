@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from seq2seq.checkpoint import AttentionChoice
-from seq2seq.config import SearchConfig
+from seq2seq.config import AttentionLayout, SearchConfig
 from seq2seq.decoding.search import Hypothesis, PartialHypothesis, SearchResult
 from seq2seq.decoding.trace import Trace
-from seq2seq.nn import AttentionLayout
 from seq2seq.request import Job
 from seq2seq.text.encoding import Encoding, TextPipeline
 from seq2seq.translation import (

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from seq2seq.checkpoint import (
     Checkpoint,
     LoadedCheckpoint,
@@ -50,15 +48,12 @@ def read_model(folder: Path) -> Checkpoint:
     return read_checkpoint(folder)
 
 
-def load_model(
-    folder: Path, *, device: torch.device | str = "cpu", outline: bool = False
-) -> LoadedCheckpoint:
-    """Read a whole model; weights become fp32 on ``device``.
+def load_model(folder: Path, *, whole: bool = True) -> LoadedCheckpoint:
+    """Read a model.
 
     Args:
         folder: of the model.
-        device: where its model shall be.
-        outline: leave the weights on disk; see :func:`load_checkpoint`.
+        whole: read the weights at once; see :func:`load_checkpoint`.
 
     Raises:
         CheckpointError: anything is missing, damaged, unsafe or does not fit together.
@@ -68,5 +63,5 @@ def load_model(
     if is_marian(folder):
         from seq2seq.marian.folder import load_marian  # noqa: PLC0415
 
-        return load_marian(folder, name=folder_name(folder), device=device, outline=outline)
-    return load_checkpoint(folder, device=device, outline=outline)
+        return load_marian(folder, name=folder_name(folder), whole=whole)
+    return load_checkpoint(folder, whole=whole)

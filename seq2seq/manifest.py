@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from seq2seq.config import ConfigError, ModelConfig, SearchConfig, Settings, read_json
-from seq2seq.weights import CheckpointError
+from seq2seq.stored import CheckpointError
 
 __all__ = [
     "CONFIG",

@@ -9,23 +9,24 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
+from seq2seq import kernels
 from seq2seq.checkpoint import CheckpointError, LoadedCheckpoint
 from seq2seq.config import SearchConfig
 from seq2seq.decoding.search import OnStep, SearchResult, ShouldStop, search
 from seq2seq.device import precision_name, running_dtype
 from seq2seq.formats import load_model
-from seq2seq.inference import InferenceModel, Precision, Session, choose
-from seq2seq.nn import AnyModel, Memory
+from seq2seq.inference import InferenceModel, Precision, Session, choose, compiled
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Outcome", "Runner"]
 
@@ -58,10 +59,9 @@ class Runner:
     """Runs a checkpoint's model; may be called from many threads at once.
 
     Args:
-        checkpoint: loaded on the CPU in fp32; its model is moved, not copied. Or an outline, see
-            :class:`seq2seq.inference.InferenceModel`.
+        checkpoint: its weights are read here. On PyTorch its model is moved, not copied.
         device: where it shall run.
-        dtype: of the weights; None for what suits the device.
+        dtype: of the weights on PyTorch; None for what suits the device.
         precision: on a CPU, ``int8`` or ``fp32``; None for the faster.
         last_resort: running out of memory here is an error.
     """
@@ -70,7 +70,7 @@ class Runner:
         self,
         checkpoint: LoadedCheckpoint,
         *,
-        device: torch.device,
+        device: str,
         dtype: torch.dtype | None = None,
         precision: Precision | None = None,
         last_resort: bool = False,
@@ -78,25 +78,37 @@ class Runner:
         self._info, self._folder = checkpoint.info, checkpoint.folder
         self._revision = checkpoint.revision
         self._last_resort = last_resort
-        self.device = device
-        self.dtype = running_dtype(device) if dtype is None else dtype
         self._warnings: tuple[str, ...] = ()
         self._refuge: Runner | None = None
         self._lock = threading.Lock()
+        self.device = device
+        self.precision: str = "int8"
+        if device == "cpu" and dtype is None and choose(precision) == "int8" and kernels.load():
+            self.model = InferenceModel(compiled(checkpoint.info.model, checkpoint.weights))
+        else:
+            self.model = self._on_pytorch(checkpoint, dtype, precision)
+
+    def _on_pytorch(
+        self, checkpoint: LoadedCheckpoint, dtype: torch.dtype | None, precision: Precision | None
+    ) -> InferenceModel:
+        """The model, after trying to move it; says where it is and in which number format."""
+        import torch  # noqa: PLC0415  (takes longer to load than all that is not on it)
+
+        place = torch.device(self.device)
+        wanted = running_dtype(place) if dtype is None else dtype
         try:
-            model = checkpoint.model
-            model = model if checkpoint.stored else model.to(device, self.dtype)
+            model = checkpoint.model.to(place, wanted)
         except torch.OutOfMemoryError:
-            warning = f"{device} has no memory left for the model, so it runs on the CPU"
+            warning = f"{self.device} has no memory left for the model, so it runs on the CPU"
             _log.warning("%s: %s", checkpoint.info.name, warning)
             self._warnings = (warning,)
             # The model may be half moved and rounded: only a fresh one is whole.
             model = self._fresh().model
-            self.device, self.dtype = torch.device("cpu"), torch.float32
-        on_cpu = self.device.type == "cpu"
-        chosen = choose(precision) if on_cpu and self.dtype == torch.float32 else None
-        self.precision = chosen or precision_name(self.dtype)
-        self.model = InferenceModel(model.eval(), precision=chosen, stored=checkpoint.stored)
+            self.device, wanted = "cpu", torch.float32
+        on_cpu = self.device == "cpu" and wanted == torch.float32
+        chosen = choose(precision) if on_cpu else None
+        self.precision = chosen or precision_name(wanted)
+        return InferenceModel(model.eval(), precision=chosen)
 
     @property
     def memory_bytes(self) -> int:
@@ -162,24 +174,13 @@ class Runner:
         Args:
             sources, targets: ids of one pair per row; targets without bos.
         """
-        config = self.model.config
         scores: list[list[float]] = []
         longest = max(map(len, targets), default=0)
-        rows = max(1, _SCORED // max(longest * config.target_vocabulary, 1))
-        with torch.inference_mode():
-            for first in range(0, len(sources), rows):
-                wanted = self._pad(targets[first : first + rows])
-                start = torch.full_like(wanted[:, :1], config.bos_id)
-                logits = self.model.session().logits(
-                    self._pad(sources[first : first + rows]),
-                    torch.cat([start, wanted[:, :-1]], dim=1),
-                )
-                logs = logits.float().log_softmax(dim=-1)
-                found = logs.gather(-1, wanted.unsqueeze(-1)).squeeze(-1).tolist()
-                scores += [
-                    row[: len(target)]
-                    for row, target in zip(found, targets[first : first + rows], strict=True)
-                ]
+        count = max(1, _SCORED // max(longest * self.model.config.target_vocabulary, 1))
+        session = self.model.session()
+        for first in range(0, len(sources), count):
+            part = slice(first, first + count)
+            scores += session.score(sources[part], targets[part])
         return scores
 
     def _search(
@@ -198,8 +199,8 @@ class Runner:
         timed = _Timed(self.model.session())
         try:
             results = search(
-                cast(AnyModel, timed),
-                self._pad(sources),
+                timed,
+                sources,
                 config=config,
                 prefixes=prefixes if any(prefixes) else None,
                 trace=trace,
@@ -207,7 +208,7 @@ class Runner:
                 on_step=on_step,
                 should_stop=should_stop,
             )
-        except torch.OutOfMemoryError:
+        except _out_of_memory():
             if self._last_resort:
                 raise
         else:
@@ -216,32 +217,25 @@ class Runner:
                 results=tuple(results),
                 encoder=timed.seconds,
                 decoder=total - timed.seconds,
-                device=str(self.device),
+                device=self.device,
                 precision=self.precision,
                 warnings=self._warnings,
             )
         # Outside the except block, so that the failed search's tensors are no longer held.
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        if self.device.startswith("cuda"):
+            sys.modules["torch"].cuda.empty_cache()
         return None
 
-    def _pad(self, sources: Sequence[Sequence[int]]) -> Tensor:
-        longest = max(len(ids) for ids in sources)
-        pad = self.model.config.pad_id
-        rows = [[*ids, *[pad] * (longest - len(ids))] for ids in sources]
-        return torch.tensor(rows, dtype=torch.long, device=self.device)
-
     def _on_cpu(self) -> Runner:
-        """The same checkpoint on the CPU in fp32, read from disk on first need."""
+        """The same checkpoint on the CPU, read from disk on first need."""
         with self._lock:
             if self._refuge is None:
-                cpu = torch.device("cpu")
-                self._refuge = Runner(self._fresh(), device=cpu, last_resort=True)
+                self._refuge = Runner(self._fresh(), device="cpu", last_resort=True)
             return self._refuge
 
     def _fresh(self) -> LoadedCheckpoint:
         """The checkpoint once more, as it lies on disk."""
-        fresh = load_model(self._folder)
+        fresh = load_model(self._folder, whole=False)
         if fresh.revision != self._revision:
             raise CheckpointError(f"{fresh.folder}: has changed since it was loaded; load it again")
         return fresh
@@ -274,6 +268,12 @@ def _shifted(should_stop: ShouldStop, first: int, row: int) -> bool:
     return should_stop(first + row)
 
 
+def _out_of_memory() -> tuple[type[BaseException], ...]:
+    """What PyTorch raises then; nothing, while nothing runs on it."""
+    torch = sys.modules.get("torch")
+    return () if torch is None else (torch.OutOfMemoryError,)
+
+
 class _Timed:
     """A model that adds up the time spent in its encoder and is otherwise the model itself."""
 
@@ -281,12 +281,10 @@ class _Timed:
         self._model = model
         self.seconds = 0.0
 
-    def encode(self, source: Tensor, source_mask: Tensor) -> Memory:
+    def encode(self, sources: Sequence[Sequence[int]]) -> Any:
         """As the model's."""
         started = time.perf_counter()
-        memory: Memory = self._model.encode(source, source_mask)
-        if source.device.type == "cuda":
-            torch.cuda.synchronize(source.device)
+        memory = self._model.encode(sources)
         self.seconds += time.perf_counter() - started
         return memory
 

@@ -7,11 +7,10 @@ print(translator.translate("Le chat dort.").text)
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Self, cast, overload
-
-import torch
 
 from seq2seq import kernels
 from seq2seq.catalogue import is_repository, locate
@@ -21,8 +20,9 @@ from seq2seq.device import choose_device
 from seq2seq.document import Writer
 from seq2seq.engine import Engine
 from seq2seq.formats import load_model
-from seq2seq.inference import Precision, choose
+from seq2seq.inference import Precision
 from seq2seq.occlusion import Occlusion, leave_out
+from seq2seq.parameters import parameter_count
 from seq2seq.request import (
     MAX_CHARACTERS,
     MAX_PIECES,
@@ -107,27 +107,27 @@ class Translator:
         self._info = checkpoint.info
         self._text = checkpoint.text
         self._runner = Runner(checkpoint, device=choose_device(device), precision=precision)
-        model = self._runner.model
-        settings = model.config.to_dict()
+        config = checkpoint.info.model
+        settings = config.to_dict()
         learned = settings.get("positions") == "learned"
         most: int | None = settings["max_positions"] if learned else None
         self._card = ModelCardInfo(
             name=checkpoint.info.name,
             revision=checkpoint.revision,
-            architecture=describe(model.config),
-            parameters=model.parameter_count,
-            device=str(self._runner.device),
+            architecture=describe(config),
+            parameters=parameter_count(config),
+            device=self._runner.device,
             precision=self._runner.precision,
         )
         self._reader = Reader(checkpoint.text, max_pieces=min(MAX_PIECES, most or MAX_PIECES))
         writer = Writer(
             text=checkpoint.text,
             card=self._card,
-            layout=model.attention_layout,
+            layout=config.attention_layout,
             attention_default=checkpoint.info.attention_default,
         )
         if batch_tokens is None:
-            on_cpu = self._runner.device.type == "cpu"
+            on_cpu = self._runner.device == "cpu"
             batch_tokens = BATCH_TOKENS if on_cpu else BATCH_TOKENS_GPU
         self._engine = Engine(
             self._runner,
@@ -157,8 +157,8 @@ class Translator:
         Args:
             name: for instance ``fr-en-transformer``, the path of a folder, or ``owner/name``.
             device: None picks CUDA, then MPS, then the CPU.
-            threads: sets torch's threads per operation **for the whole process**; None leaves
-                them alone. Two share the work on a single sentence if the machine has nothing
+            threads: sets the threads per operation **for the whole process**; None leaves them
+                alone. Two share the work on a single sentence if the machine has nothing
                 else to do; beside other busy processes they wait for each other, and 1 is faster.
             batch_tokens, workers, precision, max_waiting, max_wait: as in the class.
 
@@ -167,25 +167,24 @@ class Translator:
             CheckpointError: the folder is damaged or unsafe.
             DeviceError: this machine lacks the device.
         """
-        chosen = str(choose_device(device))
-        if threads is not None:
-            if not 1 <= threads <= 1024:
-                raise TranslatorError(f"threads is {threads}, it must be between 1 and 1024")
-            torch.set_num_threads(threads)
-        packed = chosen == "cpu" and choose(precision) == "int8" and kernels.load()
-        checkpoint = load_model(locate(name), outline=packed)
+        if threads is not None and not 1 <= threads <= 1024:
+            raise TranslatorError(f"threads is {threads}, it must be between 1 and 1024")
+        checkpoint = load_model(locate(name), whole=False)
         if is_repository(name):  # is asked for by that name again, revision and all
             named = dataclasses.replace(checkpoint.info, name=name)
             checkpoint = dataclasses.replace(checkpoint, info=named)
-        return cls(
+        translator = cls(
             checkpoint,
-            device=chosen,
+            device=device,
             batch_tokens=batch_tokens,
             workers=workers,
             precision=precision,
             max_waiting=max_waiting,
             max_wait=max_wait,
         )
+        if threads is not None:
+            _set_threads(threads)
+        return translator
 
     @property
     def info(self) -> Checkpoint:
@@ -451,3 +450,10 @@ class Translator:
                 raise
             yield from self._engine.run(jobs, request, progress=progress)
             done += len(part)
+
+
+def _set_threads(count: int) -> None:
+    """Of our operators, and of PyTorch's if anything runs on it."""
+    kernels.set_threads(count)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(count)

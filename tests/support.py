@@ -16,9 +16,9 @@ import torch
 from seq2seq.checkpoint import Checkpoint, CheckpointInfo, save_checkpoint
 from seq2seq.config import ModelConfig, RecurrentConfig, SearchConfig, TransformerConfig
 from seq2seq.nn import AnyModel, build_model
+from seq2seq.stored import Storage
 from seq2seq.text.moses_bpe import MosesBpe
 from seq2seq.translator import Translator
-from seq2seq.weights import Storage
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -66,7 +66,12 @@ def replace_step(translator: Translator, make: Callable[[Any], Any]) -> None:
     model = translator._runner.model
     form = model._form
     model._form = SimpleNamespace(
-        encode=form.encode, start=form.start, step=make(form.step), choose=make(form.choose)
+        config=form.config,
+        attention_layout=form.attention_layout,
+        encode=form.encode,
+        start=form.start,
+        step=make(form.step),
+        choose=make(form.choose),
     )
 
 

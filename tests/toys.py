@@ -6,14 +6,17 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from seq2seq.config import ModelConfig, SearchConfig
+from seq2seq.config import AttentionLayout, ModelConfig, SearchConfig
+from seq2seq.decoding.search import SearchResult
+from seq2seq.decoding.search import search as decoding_search
+from seq2seq.inference.hosted import HostedModel
 from seq2seq.nn.model import (
     AnyModel,
-    AttentionLayout,
     DecoderState,
     Memory,
     Seq2SeqModel,
@@ -104,10 +107,9 @@ class ToyModel(Seq2SeqModel[ToyMemory, ToyState]):
         return self.sharpness * (hidden @ self.output) + self.bias
 
 
-def padded(rows: Sequence[Sequence[int]]) -> Tensor:
-    """Source rows of any lengths as one tensor."""
-    longest = max(map(len, rows))
-    return torch.tensor([[*row, *[PAD] * (longest - len(row))] for row in rows])
+def search(model: AnyModel, sources: Sequence[Sequence[int]], **options: Any) -> list[SearchResult]:
+    """As :func:`seq2seq.decoding.search.search`, of a model on PyTorch."""
+    return decoding_search(HostedModel(model), sources, **options)
 
 
 @dataclass(frozen=True)

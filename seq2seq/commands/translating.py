@@ -18,9 +18,9 @@ from seq2seq.commands.shared import (
     sampling_options,
     search_options,
 )
+from seq2seq.stored import count_parameters
 from seq2seq.translation import Translation
 from seq2seq.translator import MAX_CHARACTERS, TextTooLongError
-from seq2seq.weights import count_parameters
 
 __all__ = ["models", "translate"]
 

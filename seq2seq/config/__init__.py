@@ -9,11 +9,17 @@ from seq2seq.config.experiment import (
     TrainingConfig,
 )
 from seq2seq.config.measure import GoldFile, MeasureConfig
-from seq2seq.config.models import ModelConfig, RecurrentConfig, TransformerConfig
+from seq2seq.config.models import (
+    AttentionLayout,
+    ModelConfig,
+    RecurrentConfig,
+    TransformerConfig,
+)
 from seq2seq.config.search import SamplingConfig, SearchConfig
 from seq2seq.config.settings import ConfigError, Settings, read_json
 
 __all__ = [
+    "AttentionLayout",
     "ConfigError",
     "DataConfig",
     "DataFile",

@@ -8,7 +8,15 @@ from typing import Any, ClassVar, Literal, Self
 
 from seq2seq.config.settings import ConfigError, Settings
 
-__all__ = ["ModelConfig", "RecurrentConfig", "TransformerConfig"]
+__all__ = ["AttentionLayout", "ModelConfig", "RecurrentConfig", "TransformerConfig"]
+
+
+@dataclass(frozen=True)
+class AttentionLayout:
+    """Names of the layers and heads, in the order of the attention's axes 1 and 2."""
+
+    layers: tuple[str, ...]
+    heads: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +60,11 @@ class ModelConfig(Settings):
         for key in ("pad_id", "bos_id", "eos_id", "unk_id"):
             inside = 0 <= getattr(self, key) < min(self.source_vocabulary, self.target_vocabulary)
             self._require(inside, key, "inside both vocabularies")
+
+    @property
+    def attention_layout(self) -> AttentionLayout | None:
+        """Layers and heads of the attention, or None for a model without attention."""
+        return None
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -115,6 +128,13 @@ class RecurrentConfig(ModelConfig):
             "possible without multiplicative attention",
         )
 
+    @property
+    def attention_layout(self) -> AttentionLayout | None:
+        """One layer with one head, or None for a model without attention."""
+        if self.attention == "none":
+            return None
+        return AttentionLayout(layers=(f"{self.attention} attention",), heads=("head 1",))
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransformerConfig(ModelConfig):
@@ -157,6 +177,14 @@ class TransformerConfig(ModelConfig):
         self._require(self.d_model % self.heads == 0, "heads", f"a divisor of {self.d_model}")
         self._require(self.d_model % 2 == 0, "d_model", "even")
         self._require(self.max_positions > 0, "max_positions", "above 0")
+
+    @property
+    def attention_layout(self) -> AttentionLayout:
+        """Every decoder layer, every head."""
+        return AttentionLayout(
+            layers=tuple(f"layer {n + 1}" for n in range(self.decoder_layers)),
+            heads=tuple(f"head {n + 1}" for n in range(self.heads)),
+        )
 
 
 ModelConfig.registry.update(recurrent=RecurrentConfig, transformer=TransformerConfig)

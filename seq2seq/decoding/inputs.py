@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
 
 from seq2seq.config import ModelConfig, SearchConfig
 
@@ -34,43 +32,37 @@ class Request:
 
 
 def read_requests(
-    source: Tensor,
+    sources: Sequence[Sequence[int]],
     prefixes: Sequence[Sequence[int]] | None,
     *,
     config: SearchConfig,
     model: ModelConfig,
 ) -> list[Request]:
-    """Check the input of a search; one request per row of ``source``.
+    """Check the input of a search; one request per sentence.
 
     Args:
-        source: (rows, S) integer ids, padded on the right with ``model.pad_id``.
-        prefixes: one per row, or None for no forced piece at all.
+        sources: ids of each sentence.
+        prefixes: one per sentence, or None for no forced piece at all.
         config: for the length limit; see :class:`seq2seq.config.SearchConfig`. A forced prefix
             and ``min_length`` may exceed it.
         model: names the special ids and the vocabulary sizes.
 
     Raises:
-        SearchError: wrong shape or type, an empty row, padding inside a row, ids out of range,
-            or a prefix that holds special pieces.
+        SearchError: an empty sentence, padding inside one, what is no id, ids out of range, or a
+            prefix that holds special pieces.
     """
-    if source.dim() != 2 or source.is_floating_point() or source.dtype == torch.bool:
-        raise SearchError(
-            "source must be a (rows, S) tensor of integer ids, not "
-            f"{tuple(source.shape)} of {source.dtype}"
-        )
-    rows: list[list[int]] = source.tolist()
     if prefixes is None:
-        prefixes = [()] * len(rows)
-    if len(prefixes) != len(rows):
-        raise SearchError(f"{len(rows)} sentences need as many prefixes, not {len(prefixes)}")
+        prefixes = [()] * len(sources)
+    if len(prefixes) != len(sources):
+        raise SearchError(f"{len(sources)} sentences need as many prefixes, not {len(prefixes)}")
     requests = []
-    for number, (row, prefix) in enumerate(zip(rows, prefixes, strict=True)):
-        length = _source_length(row, number, model)
+    for number, (source, prefix) in enumerate(zip(sources, prefixes, strict=True)):
+        _check_source(source, number, model)
         forced = tuple(int(token) for token in prefix)
         _check_prefix(forced, number, model)
         content = len(forced) - forced.count(model.eos_id)
-        limit = max(_limit(row[:length], config, model), config.min_length, content)
-        requests.append(Request(source_length=length, prefix=forced, limit=limit))
+        limit = max(_limit(source, config, model), config.min_length, content)
+        requests.append(Request(source_length=len(source), prefix=forced, limit=limit))
     return requests
 
 
@@ -82,21 +74,19 @@ def _limit(row: Sequence[int], config: SearchConfig, model: ModelConfig) -> int:
     return max(math.ceil(config.length_factor * pieces + config.length_margin), 1)
 
 
-def _source_length(row: Sequence[int], number: int, model: ModelConfig) -> int:
-    length = len(row)
-    while length and row[length - 1] == model.pad_id:
-        length -= 1
-    if not length:
-        raise SearchError(f"source row {number} has no pieces")
-    if model.pad_id in row[:length]:
-        raise SearchError(f"source row {number} has padding between its pieces")
-    wrong = [token for token in row if not 0 <= token < model.source_vocabulary]
-    if wrong:
-        raise SearchError(
-            f"source row {number} holds id {wrong[0]}, "
-            f"but the vocabulary ends at {model.source_vocabulary - 1}"
-        )
-    return length
+def _check_source(source: Sequence[int], number: int, model: ModelConfig) -> None:
+    if not len(source):
+        raise SearchError(f"source {number} has no pieces")
+    for token in source:
+        if not isinstance(token, int) or isinstance(token, bool):
+            raise SearchError(f"source {number} holds {reprlib.repr(token)}, which is no id")
+        if token == model.pad_id:
+            raise SearchError(f"source {number} holds padding")
+        if not 0 <= token < model.source_vocabulary:
+            raise SearchError(
+                f"source {number} holds id {token}, "
+                f"but the vocabulary ends at {model.source_vocabulary - 1}"
+            )
 
 
 def _check_prefix(prefix: Sequence[int], number: int, model: ModelConfig) -> None:

@@ -1,38 +1,31 @@
-"""From what a step of the decoder gives to the few numbers that a search decides by.
-
-All of a step's numbers travel from the device in one transfer.
-"""
+"""From what a step of the decoder gives to the few numbers that a search decides by."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from seq2seq import kernels
 from seq2seq.config import SamplingConfig
 from seq2seq.decoding.beam import Continuation, Proposal, RowScores, best_proposals
 from seq2seq.decoding.inputs import SearchError
+from seq2seq.decoding.model import Choices, Compared, Comparison, Largest
 from seq2seq.decoding.sampling import draw
-from seq2seq.nn.model import Choices, Comparison, Largest, largest
+from seq2seq.kernels import operators
 
 __all__ = [
     "Demand",
     "Pick",
     "Reading",
     "Seen",
-    "from_host",
-    "pack",
+    "largest",
+    "log_softmax",
     "read_choices",
     "read_logits",
-    "to_host",
-    "unpack",
 ]
 
 
@@ -130,8 +123,10 @@ class Reading(NamedTuple):
     seen: Seen | None = None
 
 
-def read_logits(logits: Tensor, demand: Demand, *, penalties: Tensor | None = None) -> Reading:
-    """Read what ``demand`` asks for from logits (rows, V), any floating type.
+def read_logits(
+    logits: np.ndarray, demand: Demand, *, penalties: np.ndarray | None = None
+) -> Reading:
+    """Read what ``demand`` asks for from logits (rows, V).
 
     Args:
         logits: of the model.
@@ -143,78 +138,90 @@ def read_logits(logits: Tensor, demand: Demand, *, penalties: Tensor | None = No
             0), or a forced piece has probability 0.
     """
     best = largest(logits, demand.most(logits.shape[-1]), entropy=demand.trace)
-    picked = []
-    if demand.picks:
-        picked = _pick(torch.log_softmax(logits, dim=-1, dtype=torch.float32), demand)
-    return _read(best, demand, penalties, picked)
+    if not demand.picks:
+        return _read(best, None, demand, penalties)
+    _check(best)
+    chosen = _pick(log_softmax(logits), demand)
+    return _reading(_with_picks(best, demand, chosen), best, demand, penalties)
 
 
-def read_choices(
-    found: Choices[Any], demand: Demand, *, penalties: Tensor | None = None
-) -> Reading:
+def read_choices(found: Choices, demand: Demand, *, penalties: np.ndarray | None = None) -> Reading:
     """:func:`read_logits` where nothing was picked, from :meth:`Demand.most` pieces per row."""
-    if found.best is None:
-        return _read(found.largest, demand, penalties, [])
-    return _read_compared(found.largest, found.best, demand, penalties)
+    return _read(found.largest, found.compared, demand, penalties)
+
+
+def largest(logits: np.ndarray, count: int, *, entropy: bool) -> Largest:
+    """The ``count`` most probable pieces of every row of logits (rows, V)."""
+    if kernels.loaded():
+        return operators.largest(logits, count)
+    logs = log_softmax(logits)
+    some = np.argpartition(-logs, count - 1, axis=1)[:, :count]
+    order = np.argsort(-np.take_along_axis(logs, some, 1), axis=1, kind="stable")
+    tokens = np.take_along_axis(some, order, 1)
+    values = np.take_along_axis(logs, tokens, 1)
+    if not entropy:
+        return Largest(values, tokens, None)
+    # p log p of an impossible piece is 0, not 0 times infinity.
+    return Largest(values, tokens, -(np.exp(logs) * np.maximum(logs, -1e30)).sum(1))
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Log-probabilities, fp32; where any logit is NaN, the whole row becomes so."""
+    logits = logits.astype(np.float32, copy=False)
+    with np.errstate(invalid="ignore"):
+        below = logits - logits.max(1, keepdims=True)
+        shifted: np.ndarray = below - np.log(np.exp(below).sum(1, keepdims=True))
+    return shifted
 
 
 def _read(
-    best: Largest, demand: Demand, penalties: Tensor | None, picked: Sequence[Tensor]
+    best: Largest, compared: Compared | None, demand: Demand, penalties: np.ndarray | None
 ) -> Reading:
-    if not picked and best.tokens.device.type == "cpu" and kernels.loaded():
-        compared = torch.ops.seq2seq.propose(*best[:2], *demand.comparison())
-        return _read_compared(best, compared, demand, penalties)
-    tensors = [best.log_probabilities, best.tokens, *picked]
-    if penalties is not None:
-        tensors.append(penalties)
-    if demand.trace and best.entropies is not None:
-        tensors.append(best.entropies)
-    host = iter(to_host(tensors))
-    values, tokens = next(host), next(host)
-    _check([row[0] for row in values])
-    chosen = _proposals(demand.picks, next(host), next(host), next(host)) if picked else []
-    by_row: list[float] | None = next(host) if penalties is not None else None
-    scores = list(map(RowScores, values, tokens))
-    seen = Seen(np.array(values), np.array(tokens), next(host)) if demand.trace else None
-    return Reading(_compare(scores, demand, chosen), by_row, seen)
+    """Where the pieces are compared: by an operator, if there is one."""
+    if compared is None and kernels.loaded():
+        compared = operators.propose(*best[:2], operators.Comparing(*demand.comparison()))
+    if compared is not None:
+        if not compared.finite:
+            raise SearchError(_NOT_FINITE)
+        return _reading(_by_sentence(compared), best, demand, penalties)
+    _check(best)
+    return _reading(_with_picks(best, demand, ()), best, demand, penalties)
 
 
-def _read_compared(
-    best: Largest, compared: tuple[Tensor, Tensor], demand: Demand, penalties: Tensor | None
+def _reading(
+    proposals: Sequence[Iterable[Continuation]],
+    best: Largest,
+    demand: Demand,
+    penalties: np.ndarray | None,
 ) -> Reading:
-    """Where an operator has compared all pieces, before they become lists."""
-    proposals = _by_sentence(*(tensor.numpy().tolist() for tensor in compared))
-    if not proposals:
-        raise SearchError(_NOT_FINITE)
     seen = None
     if demand.trace and best.entropies is not None:
-        values, tokens = best.log_probabilities.numpy(), best.tokens.numpy()
-        seen = Seen(values, tokens, best.entropies.tolist())
-    return Reading(proposals, None if penalties is None else penalties.numpy().tolist(), seen)
+        seen = Seen(best.log_probabilities, best.tokens, best.entropies.tolist())
+    return Reading(proposals, None if penalties is None else penalties.tolist(), seen)
 
 
-def _check(best: Sequence[float]) -> None:
+def _check(best: Largest) -> None:
     """Where any score is NaN, softmax makes the whole row NaN."""
-    if any(map(math.isnan, best)):
+    if np.isnan(best.log_probabilities[:, 0]).any():
         raise SearchError(_NOT_FINITE)
 
 
-def _by_sentence(
-    found: list[list[list[int]]], scores: list[list[float]]
-) -> list[Iterable[Continuation]]:
+def _by_sentence(compared: Compared) -> list[Iterable[Continuation]]:
     """Columns of slots, pieces and ranks, and their log-probabilities, as continuations."""
     proposals: list[Iterable[Continuation]] = []
-    for (slots, tokens, ranks), values in zip(found, scores, strict=True):
+    columns = zip(compared.found.tolist(), compared.scores.tolist(), strict=True)
+    for (slots, tokens, ranks), values in columns:
         if slots and slots[-1] < 0:  # there were not as many
             del slots[slots.index(-1) :]
         proposals.append(zip(slots, slots, tokens, values, ranks, strict=False))
     return proposals
 
 
-def _compare(
-    scores: Sequence[RowScores], demand: Demand, chosen: Sequence[Proposal | None]
+def _with_picks(
+    best: Largest, demand: Demand, chosen: Sequence[Proposal | None]
 ) -> list[list[Proposal]]:
     """Proposals of every sentence: what was picked for it, or else the best."""
+    scores = list(map(RowScores, best.log_probabilities.tolist(), best.tokens.tolist()))
     picked: dict[int, list[Proposal]] = {}
     for pick, proposal in zip(demand.picks, chosen, strict=True):
         if proposal is not None:
@@ -236,62 +243,24 @@ def _compare(
     return found
 
 
-def from_host(numbers: Sequence[int] | Sequence[float], device: torch.device) -> Tensor:
-    """A vector (int64 or float64), by way of numpy, which is faster for a few numbers."""
-    vector = torch.from_numpy(np.array(numbers))
-    return vector if device.type == "cpu" else vector.to(device)
-
-
-def to_host(tensors: Sequence[Tensor]) -> list[list[Any]]:
-    """Tensors as (nested) lists, with one transfer for all of them.
-
-    Args:
-        tensors: float32, or integers below 2**31.
-    """
-    if tensors[0].device.type == "cpu":
-        return [tensor.tolist() for tensor in tensors]
-    return unpack(pack(tensors).cpu(), tensors)
-
-
-def pack(tensors: Sequence[Tensor]) -> Tensor:
-    """All tensors in one of int32, the bits of floats unchanged."""
-    bits = [
-        (t.contiguous().view(torch.int32) if t.is_floating_point() else t.int()).flatten()
-        for t in tensors
-    ]
-    return torch.cat(bits)
-
-
-def unpack(packed: Tensor, tensors: Sequence[Tensor]) -> list[list[Any]]:
-    """Lists from the ``packed`` copy, on the host, of ``tensors``."""
-    arrived = packed.split([tensor.numel() for tensor in tensors])
-    return [
-        (part.view(torch.float32) if t.is_floating_point() else part).view(t.shape).tolist()
-        for part, t in zip(arrived, tensors, strict=True)
-    ]
-
-
-def _pick(raw: Tensor, demand: Demand) -> list[Tensor]:
-    """Pieces, their log-probabilities and ranks, each (picks,)."""
-    parts = []
+def _pick(logs: np.ndarray, demand: Demand) -> list[Proposal | None]:
+    """What became of every pick: None where a row leaves nothing to draw."""
     forced = [(pick.row, pick.token) for pick in demand.picks if pick.token is not None]
-    if forced:
-        rows, tokens = torch.tensor(forced, device=raw.device).unbind(1)
-        chosen = raw.index_select(0, rows)
-        scores = chosen.gather(1, tokens[:, None])
-        parts.append((tokens, scores[:, 0], (chosen > scores).sum(-1) + 1))
+    rows, tokens = [row for row, _ in forced], [token for _, token in forced]
+    scores = logs[rows, tokens].tolist()
+    ranks = ((logs[rows] > logs[rows, tokens][:, None]).sum(1) + 1).tolist() if rows else []
     drawn = [pick for pick in demand.picks if pick.token is None]
     if drawn and demand.sampling is not None:
-        parts.append(
-            draw(
-                raw,
-                rows=[pick.row for pick in drawn],
-                numbers=[pick.number for pick in drawn],
-                barred=demand.barred,
-                config=demand.sampling,
-            )
+        columns = draw(
+            logs,
+            rows=[pick.row for pick in drawn],
+            numbers=[pick.number for pick in drawn],
+            barred=demand.barred,
+            config=demand.sampling,
         )
-    return [torch.cat(column) for column in zip(*parts, strict=True)]
+        for known, more in zip((tokens, scores, ranks), columns, strict=True):
+            known.extend(more.tolist())
+    return _proposals(demand.picks, tokens, scores, ranks)
 
 
 def _proposals(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from seq2seq.config import SamplingConfig
 
@@ -28,7 +26,7 @@ class Dice:
         return float(self._streams[number].random())
 
 
-def filtered(logits: Tensor, config: SamplingConfig) -> tuple[Tensor, Tensor]:
+def filtered(logits: np.ndarray, config: SamplingConfig) -> tuple[np.ndarray, np.ndarray]:
     """The distribution that is drawn from.
 
     Temperature first, then the ``top_k`` most probable pieces, then the smallest set of these
@@ -45,27 +43,38 @@ def filtered(logits: Tensor, config: SamplingConfig) -> tuple[Tensor, Tensor]:
     """
     vocabulary = logits.shape[-1]
     tempered = logits / config.temperature
-    if 0 < config.top_k < vocabulary:
-        tempered, pieces = tempered.topk(config.top_k, dim=-1)
-    elif config.top_p < 1:
-        tempered, pieces = tempered.sort(dim=-1, descending=True)
-    else:
-        pieces = torch.arange(vocabulary, device=logits.device).expand_as(logits)
-    weights = torch.softmax(tempered, dim=-1)
+    pieces = np.broadcast_to(np.arange(vocabulary), logits.shape)
+    if 0 < config.top_k < vocabulary or config.top_p < 1:
+        if 0 < config.top_k < vocabulary:
+            pieces = np.argpartition(-tempered, config.top_k - 1, axis=-1)[:, : config.top_k]
+            tempered = np.take_along_axis(tempered, pieces, -1)
+        order = np.argsort(-tempered, axis=-1, kind="stable")
+        tempered = np.take_along_axis(tempered, order, -1)
+        pieces = np.take_along_axis(pieces, order, -1)
+    weights = _softmax(tempered)
     if config.top_p < 1:
         before = weights.cumsum(-1) - weights
-        weights = weights.masked_fill(before >= config.top_p, 0.0)
+        weights = np.where(before >= config.top_p, np.float32(0), weights)
     return weights, pieces
 
 
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    """Weights of each row; all 0 where nothing is possible."""
+    top = logits.max(-1, keepdims=True)
+    weights = np.exp(logits - np.where(np.isneginf(top), 0, top))
+    total = weights.sum(-1, keepdims=True)
+    shares: np.ndarray = weights / np.where(total > 0, total, 1)
+    return shares
+
+
 def draw(
-    logits: Tensor,
+    logits: np.ndarray,
     *,
     rows: Sequence[int],
     numbers: Sequence[float],
     barred: Sequence[Mapping[int, str]],
     config: SamplingConfig,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw pieces by inverting the cumulative distribution.
 
     Args:
@@ -76,24 +85,20 @@ def draw(
         config: temperature, top_k, top_p.
 
     Returns:
-        Three tensors (n,): the pieces, their entries in ``logits`` (-inf for a draw whose row
+        Three arrays (n,): the pieces, their entries in ``logits`` (-inf for a draw whose row
         leaves nothing to draw), and their ranks in ``logits``, 1 for the largest.
     """
-    device = logits.device
-    at = torch.tensor([row for row, pieces in enumerate(barred) for _ in pieces], device=device)
-    which = torch.tensor([piece for pieces in barred for piece in pieces], device=device)
-    allowed = logits.index_put((at.long(), which.long()), logits.new_tensor(float("-inf")))
+    allowed = logits.copy()
+    for row, pieces_of_row in enumerate(barred):
+        allowed[row, list(pieces_of_row)] = -np.inf
     weights, pieces = filtered(allowed, config)
-    picked = torch.tensor(rows, device=device)
-    cumulative = weights.cumsum(-1).index_select(0, picked)
-    total = cumulative[:, -1:].contiguous()
-    targets = torch.tensor(numbers, device=device, dtype=logits.dtype)[:, None] * total
-    place = torch.searchsorted(cumulative, targets, right=True)
-    # The first place that reaches the total is the last one with weight: rounding stops there.
-    last = torch.searchsorted(cumulative, total)
-    place = torch.minimum(place, last).clamp(max=weights.shape[-1] - 1)
-    tokens = pieces.index_select(0, picked).gather(1, place)
-    chosen = allowed.index_select(0, picked)
-    scores = chosen.gather(1, tokens)
-    ranks = (logits.index_select(0, picked) > scores).sum(-1) + 1
-    return tokens[:, 0], scores[:, 0], ranks
+    cumulative = weights.cumsum(-1)
+    tokens = np.empty(len(rows), dtype=np.int64)
+    for number, (row, chance) in enumerate(zip(rows, numbers, strict=True)):
+        sums = cumulative[row]
+        place = np.searchsorted(sums, np.float32(chance) * sums[-1], side="right")
+        # The first place that reaches the total is the last one with weight: rounding stops there.
+        tokens[number] = pieces[row, min(place, np.searchsorted(sums, sums[-1]), len(sums) - 1)]
+    scores = allowed[rows, tokens]
+    ranks = (logits[rows] > scores[:, None]).sum(-1) + 1
+    return tokens, scores, ranks

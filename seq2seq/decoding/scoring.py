@@ -7,17 +7,15 @@ A finished hypothesis Y of source X is ranked by (Wu 2016, eq. 14)::
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self, TypeVar
+from typing import Literal, Self
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from seq2seq.config import SearchConfig
 
 __all__ = ["CoveragePenalty", "LengthPenalty"]
-
-Number = TypeVar("Number", float, Tensor)
 
 
 @dataclass(frozen=True)
@@ -40,10 +38,10 @@ class LengthPenalty:
         """The penalty that ``config`` names."""
         return cls(config.length_penalty, config.length_formula)
 
-    def divisor(self, length: Number) -> Number:
-        """lp for ``length`` >= 1 target tokens, end-of-sentence included; number or tensor."""
+    def divisor(self, length: float) -> float:
+        """lp for ``length`` >= 1 target tokens, end-of-sentence included."""
         base = length if self.formula == "power" else (length + 5.0) / 6.0
-        result: Number = base**self.alpha
+        result: float = base**self.alpha
         return result
 
     def normalise(self, cumulative: float, length: int) -> float:
@@ -73,21 +71,23 @@ class CoveragePenalty:
 
     beta: float
 
-    def start(self, mask: Tensor) -> Tensor:
+    def start(self, lengths: Sequence[int]) -> np.ndarray:
         """Coverage before the first step: (rows, S), 0 at pieces and 1 at padding.
 
         Padding counts as covered, so that it never adds to the penalty.
 
         Args:
-            mask: (rows, S) bool, True where a source piece stands.
+            lengths: source pieces of each row.
         """
-        return (~mask).float()
+        covered = np.arange(max(lengths)) >= np.array(lengths)[:, None]
+        return covered.astype(np.float32)
 
-    def __call__(self, coverage: Tensor) -> Tensor:
+    def __call__(self, coverage: np.ndarray) -> np.ndarray:
         """Penalty (rows,) of ``coverage`` (rows, S), the attention summed over target pieces.
 
         A piece that got no attention at all (it underflowed) counts as the smallest positive
         number, so that the penalty stays finite.
         """
-        tiny = torch.finfo(coverage.dtype).tiny
-        return coverage.clamp(tiny, 1.0).log().sum(-1) * self.beta
+        tiny = np.finfo(coverage.dtype).tiny
+        penalty: np.ndarray = np.log(np.clip(coverage, tiny, 1.0)).sum(-1) * self.beta
+        return penalty

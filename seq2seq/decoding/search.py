@@ -1,4 +1,4 @@
-"""Greedy search, beam search and sampling over any model of ``nn/model.py``.
+"""Greedy search, beam search and sampling over any model of ``decoding/model.py``.
 
 All three are one loop: the decoder makes a step for every live hypothesis of every sentence,
 proposals for the next piece are gathered, and each sentence's :class:`Beam` decides. Sampling
@@ -19,20 +19,18 @@ from itertools import accumulate
 from typing import Any, overload
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from seq2seq.config import SearchConfig
 from seq2seq.decoding.beam import Beam, Finished
 from seq2seq.decoding.constraints import Constraints
 from seq2seq.decoding.hypotheses import AttentionLog, Node
 from seq2seq.decoding.inputs import SearchError, read_requests
-from seq2seq.decoding.readout import Demand, Pick, Reading, from_host, read_choices, read_logits
+from seq2seq.decoding.model import SearchModel
+from seq2seq.decoding.readout import Demand, Pick, Reading, read_choices, read_logits
 from seq2seq.decoding.recorder import Recorder
 from seq2seq.decoding.sampling import Dice
 from seq2seq.decoding.scoring import CoveragePenalty
 from seq2seq.decoding.trace import Trace
-from seq2seq.nn.model import AnyModel
 
 __all__ = [
     "Hypothesis",
@@ -97,8 +95,8 @@ ShouldStop = Callable[[int], bool]
 
 
 def search(
-    model: AnyModel,
-    source: Tensor,
+    model: SearchModel,
+    sources: Sequence[Sequence[int]],
     *,
     config: SearchConfig,
     prefixes: Sequence[Sequence[int]] | None = None,
@@ -110,27 +108,26 @@ def search(
     """Translate a batch of sentences; each result is what the sentence would get alone.
 
     Args:
-        model: in evaluation mode.
-        source: (rows, S) int64, padded on the right with the model's ``pad_id``.
+        model: ready to run.
+        sources: ids of each sentence, of any lengths.
         config: how to search.
-        prefixes: per row, pieces that the target must begin with; may differ in length. Their
+        prefixes: per sentence, pieces that the target must begin with; may differ in length. Their
             probabilities are the model's own and count; constraints do not apply to them.
         trace: record the whole search; changes no other output.
         attention: return the attention of the hypotheses.
-        on_step: called after every step with the best hypothesis so far of every row, each made
-            when it is looked at.
-        should_stop: asked after every step about every row whose search goes on; when True, its
-            live hypotheses join the finished ones as they are, not ended.
+        on_step: called after every step with the best hypothesis so far of every sentence, each
+            made when it is looked at.
+        should_stop: asked after every step about every sentence whose search goes on; when True,
+            its live hypotheses join the finished ones as they are, not ended.
 
     Raises:
         SearchError: input that cannot be searched, or scores that are not numbers.
     """
-    with torch.inference_mode():
-        run = _Search(
-            model, source, config=config, prefixes=prefixes, trace=trace, attention=attention
-        )
-        run.run(on_step=on_step, should_stop=should_stop)
-        return run.results()
+    run = _Search(
+        model, sources, config=config, prefixes=prefixes, trace=trace, attention=attention
+    )
+    run.run(on_step=on_step, should_stop=should_stop)
+    return run.results()
 
 
 class _Search:
@@ -138,8 +135,8 @@ class _Search:
 
     def __init__(
         self,
-        model: AnyModel,
-        source: Tensor,
+        model: SearchModel,
+        sources: Sequence[Sequence[int]],
         *,
         config: SearchConfig,
         prefixes: Sequence[Sequence[int]] | None,
@@ -147,10 +144,10 @@ class _Search:
         attention: bool,
     ) -> None:
         ids = model.config
-        requests = read_requests(source, prefixes, config=config, model=ids)
+        requests = read_requests(sources, prefixes, config=config, model=ids)
         self._model = model
         self._config = config
-        self._source = source.to(model.device, torch.int64)
+        self._sources = sources
         self._bos, self._eos = ids.bos_id, ids.eos_id
         self._constraints = Constraints(config, ids)
         self._beams = [Beam(r, config=config, bos=self._bos, eos=self._eos) for r in requests]
@@ -164,7 +161,7 @@ class _Search:
         self._attention_wanted = attention
         looks = model.attention_layout is not None
         self._seen = AttentionLog() if looks and (attention or trace) else None
-        self._coverage: Tensor | None = None
+        self._coverage: np.ndarray | None = None
         self._penalty = CoveragePenalty(config.coverage_penalty)
         # Each of ``beam`` hypotheses can end in one way only, so twice as many proposals always
         # leave ``beam`` that go on. Greedy search looks at one: it ends when that one is the end.
@@ -176,12 +173,10 @@ class _Search:
         """Search until every sentence is done."""
         if not self._beams:
             return
-        device = self._source.device
-        mask = self._source != self._model.config.pad_id
         if self._penalty.beta and self._model.attention_layout:
-            self._coverage = self._penalty.start(mask)
-        state = self._model.start(self._model.encode(self._source, mask))
-        tokens = torch.full((len(self._beams),), self._bos, device=device)
+            self._coverage = self._penalty.start([len(source) for source in self._sources])
+        state = self._model.start(self._model.encode(self._sources))
+        tokens = [self._bos] * len(self._beams)
         while True:
             state = self._advance(tokens, state)
             if on_step is not None:
@@ -194,16 +189,15 @@ class _Search:
             live = [node for beam in self._beams for node in beam.live]
             if not live:
                 return
-            rows, pieces = [node.row for node in live], [node.token for node in live]
-            before, tokens = tokens.shape[0], from_host(pieces, device)
+            rows, before = [node.row for node in live], len(tokens)
+            tokens = [node.token for node in live]
             if rows == list(range(before)):  # nothing moved: nothing to copy
                 continue
-            index = from_host(rows, device)
-            state = state.select(index)
+            state = state.select(rows)
             if self._coverage is not None:
-                self._coverage = self._coverage.index_select(0, index)
+                self._coverage = self._coverage[rows]
 
-    def _advance(self, tokens: Tensor, state: Any) -> Any:
+    def _advance(self, tokens: Sequence[int], state: Any) -> Any:
         """Make a step and let every sentence decide; the state after it."""
         active = [number for number, beam in enumerate(self._beams) if not beam.done]
         live = [self._beams[number].live for number in active]
@@ -245,7 +239,7 @@ class _Search:
                 )
         return after
 
-    def _read(self, tokens: Tensor, state: Any, demand: Demand) -> tuple[Any, Reading]:
+    def _read(self, tokens: Sequence[int], state: Any, demand: Demand) -> tuple[Any, Reading]:
         """Make a step: the state after it, and what was demanded."""
         if demand.picks:
             output = self._model.step(tokens, state)
@@ -271,7 +265,7 @@ class _Search:
             for lane, slot in beam.lanes.items()
         ]
 
-    def _attend(self, attention: Tensor | None) -> Tensor | None:
+    def _attend(self, attention: np.ndarray | None) -> np.ndarray | None:
         """Keep a step's attention (rows, layers, heads, S); return the coverage penalty (rows,)."""
         if attention is None:
             return None
@@ -279,7 +273,7 @@ class _Search:
             self._seen.add(attention)
         if self._coverage is None:
             return None
-        self._coverage = self._coverage + attention.mean(dim=(1, 2), dtype=torch.float32)
+        self._coverage = self._coverage + attention.mean(axis=(1, 2), dtype=np.float32)
         return self._penalty(self._coverage)
 
     # --- What comes out -----------------------------------------------------------------------

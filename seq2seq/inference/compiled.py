@@ -4,61 +4,110 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Generic, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from torch import Tensor
+import numpy as np
 
-from seq2seq.nn.model import Choices, Comparison, Largest, StateT, StepOutput
+from seq2seq.config import AttentionLayout, ModelConfig
+from seq2seq.decoding.model import Choices, Comparison, SearchState, StepLogits
+from seq2seq.decoding.readout import log_softmax
+from seq2seq.kernels.operators import Comparing, Step
 
-__all__ = ["ALONE", "CompiledModel", "Made"]
+__all__ = ["CompiledModel", "Made", "bytes_of"]
 
-ALONE = Comparison([], [], [], [], 0)
-"""Of nothing."""
+StateT = TypeVar("StateT", bound=SearchState)
 
 
 class Made(NamedTuple, Generic[StateT]):
-    """What a step made.
+    """What a step made, and the state after it."""
 
-    Attributes:
-        found: logits, or the largest log-probabilities, their tokens and the entropies; then what
-            came of the comparison.
-        attention, state: as in :class:`StepOutput`.
-    """
-
-    found: Sequence[Tensor]
-    attention: Tensor | None
+    step: Step
     state: StateT
 
 
 class CompiledModel(ABC, Generic[StateT]):
-    """Steps of contract 1 from the one operator that makes them."""
+    """Steps from the one operator that makes them; see :class:`SearchModel`.
 
-    def step(self, tokens: Tensor, state: StateT) -> StepOutput[StateT]:
-        """See :meth:`seq2seq.nn.model.Seq2SeqModel.step`."""
-        (logits, *_), attention, after = self._step(tokens, state, 0, ALONE)
-        return StepOutput(logits, attention, after)
+    Args:
+        config: of the model.
+
+    Attributes:
+        config: of the model.
+        memory_bytes: of weights and tables.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.config = config
+        self.memory_bytes = 0
+
+    @property
+    def attention_layout(self) -> AttentionLayout | None:
+        """Layers and heads of the attention, or None for a model without attention."""
+        return self.config.attention_layout
+
+    @abstractmethod
+    def encode(self, sources: Sequence[Sequence[int]]) -> Any:
+        """Read sentences, once."""
+
+    @abstractmethod
+    def start(self, memory: Any) -> StateT:
+        """The state before the first step, a row per sentence."""
+
+    def step(self, tokens: Sequence[int], state: StateT) -> StepLogits:
+        """See :meth:`SearchModel.step`."""
+        step, after = self._step(tokens, state, 0, None)
+        assert step.logits is not None  # noqa: S101  (for the type checker)
+        return StepLogits(step.logits, self._shown(step), after)
 
     def choose(
         self,
-        tokens: Tensor,
+        tokens: Sequence[int],
         state: StateT,
         *,
         count: int,
         entropy: bool = False,
         comparison: Comparison | None = None,
-    ) -> Choices[StateT]:
-        """See :meth:`seq2seq.nn.model.Seq2SeqModel.choose`; never holds all logits."""
-        made = self._step(tokens, state, count, comparison or ALONE)
-        values, pieces, entropies, *best = made.found
-        return Choices(
-            Largest(values, pieces, entropies),
-            made.attention,
-            made.state,
-            (best[0], best[1]) if comparison else None,
-        )
+    ) -> Choices:
+        """See :meth:`SearchModel.choose`; never holds all logits."""
+        comparing = None if comparison is None else Comparing(*comparison)
+        step, after = self._step(tokens, state, count, comparing)
+        assert step.largest is not None  # noqa: S101  (for the type checker)
+        return Choices(step.largest, self._shown(step), after, step.compared)
+
+    def score(
+        self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """Log-probability of every target piece, given the source and the pieces before it.
+
+        Args:
+            sources, targets: ids of one pair each; targets without bos.
+        """
+        scores: list[list[float]] = [[] for _ in targets]
+        state = self.start(self.encode(sources))
+        tokens = [self.config.bos_id] * len(sources)
+        going = list(range(len(targets)))
+        for place in range(max(map(len, targets), default=0)):
+            rows = [row for row, number in enumerate(going) if place < len(targets[number])]
+            if len(rows) < len(going):
+                state, going = state.select(rows), [going[row] for row in rows]
+                tokens = [tokens[row] for row in rows]
+            logits, _, state = self.step(tokens, state)
+            tokens = [targets[number][place] for number in going]
+            found = log_softmax(logits)[np.arange(len(tokens)), tokens].tolist()
+            for number, value in zip(going, found, strict=True):
+                scores[number].append(value)
+        return scores
 
     @abstractmethod
     def _step(
-        self, tokens: Tensor, state: StateT, count: int, comparison: Comparison
+        self, tokens: Sequence[int], state: StateT, count: int, comparing: Comparing | None
     ) -> Made[StateT]:
         """A step; with a ``count`` of 0 it gives all logits."""
+
+    def _shown(self, step: Step) -> np.ndarray | None:
+        return step.attention if self.config.attention_layout is not None else None
+
+
+def bytes_of(arrays: Sequence[np.ndarray]) -> int:
+    """Of each once."""
+    return sum({id(array): array.nbytes for array in arrays}.values())

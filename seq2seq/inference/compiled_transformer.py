@@ -1,43 +1,46 @@
-"""The Transformer on the operators of :mod:`seq2seq.kernels`: contract 1, no module inside."""
+"""The Transformer on the operators of :mod:`seq2seq.kernels`, with no module inside."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self, cast
+from itertools import accumulate, chain
+from typing import Self
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from seq2seq.config import TransformerConfig
-from seq2seq.inference.compiled import CompiledModel, Made
-from seq2seq.inference.matrices import Matrices, Packed, linear
-from seq2seq.nn.model import Comparison, DecoderState, Memory
-from seq2seq.nn.multihead import SelfAttention
-from seq2seq.nn.stored import Weights
-from seq2seq.nn.transformer import DecoderLayer, EncoderLayer, TransformerModel, sinusoids
+from seq2seq.inference.compiled import CompiledModel, Made, bytes_of
+from seq2seq.inference.matrices import Matrices
+from seq2seq.kernels import operators
+from seq2seq.kernels.operators import Comparing, Side, integers
+from seq2seq.parameters import Weights, parameter_shapes, sinusoids, tables
 
 __all__ = ["CompiledTransformer"]
 
 _ACTIVATIONS = {"relu": 0, "gelu": 1, "swish": 2}
 _ENTRIES = 64  # of a fresh cache
 _STEPS = 16  # that a larger one has room for; memory is only taken as it is written to
+_POSITIONS = 1026  # of the longest output of a search, start and end included
 
 
 @dataclass(frozen=True)
-class CompiledMemory(Memory):
+class Memory:
     """What the decoder reads from the source.
 
     Attributes:
         starts: (sentences + 1,) int64, where each sentence begins among all pieces.
-        pairs: for every decoder layer keys and values (pieces, 2 * width).
+        longest: pieces of the longest sentence.
+        pairs: keys and values (layers, pieces, 2 * width).
     """
 
-    starts: Tensor
-    pairs: tuple[Tensor, ...]
+    starts: np.ndarray
+    longest: int
+    pairs: np.ndarray
 
 
 class Cache:
-    """Keys and values of the target pieces of one search, (entries, layers, 2, width).
+    """Keys and values of the target pieces of one search, (entries, layers * 2 * width).
 
     A step appends an entry per row; which entries belong to a hypothesis is the state's business,
     so that nothing is copied when hypotheses are chosen.
@@ -48,7 +51,7 @@ class Cache:
     """
 
     def __init__(self, size: int, *, count: int = _ENTRIES) -> None:
-        self.entries = torch.empty(count, size)
+        self.entries = np.empty((count, size), dtype=np.float32)
         self.used = 0
 
     def append(self, used: int, rows: int) -> bool:
@@ -61,23 +64,23 @@ class Cache:
         self.used += rows
         return True
 
-    def copy(self, wanted: Tensor, rows: int) -> tuple[Cache, Tensor]:
+    def copy(self, wanted: np.ndarray, rows: int) -> tuple[Cache, np.ndarray]:
         """A larger one with what hypotheses still need, and where they find it there.
 
         Args:
             wanted: (rows, t) entries of each hypothesis.
             rows: entries that are to be appended at once.
         """
-        needed, places = wanted.unique(return_inverse=True)
+        needed, places = np.unique(wanted, return_inverse=True)
         used = len(needed)
         copy = Cache(self.entries.shape[1], count=max(2 * used, used + _STEPS * rows, _ENTRIES))
-        torch.index_select(self.entries, 0, needed, out=copy.entries[:used])
+        np.take(self.entries, needed, axis=0, out=copy.entries[:used])
         copy.used = used
-        return copy, places.int()
+        return copy, places.reshape(wanted.shape).astype(np.int32)
 
 
 @dataclass(frozen=True)
-class CompiledState(DecoderState):
+class State:
     """What a step hands to the next.
 
     Attributes:
@@ -90,64 +93,63 @@ class CompiledState(DecoderState):
             None for all as they are.
     """
 
-    memory: CompiledMemory
-    paths: Tensor
+    memory: Memory
+    paths: np.ndarray
     cache: Cache = field(repr=False)
     used: int
-    order: Tensor | None = None
+    order: Sequence[int] | None = None
 
-    def select(self, rows: Tensor) -> Self:
-        """See :meth:`DecoderState.select`."""
-        order = rows if self.order is None else self.order.index_select(0, rows)
+    def select(self, rows: Sequence[int]) -> Self:
+        """See :meth:`SearchState.select`."""
+        before = self.order
+        order = rows if before is None else [before[row] for row in rows]
         return type(self)(self.memory, self.paths, self.cache, self.used, order)
 
 
-class CompiledTransformer(CompiledModel[CompiledState]):
-    """Made from a model or from its packed copy, none of which it keeps.
+class CompiledTransformer(CompiledModel[State]):
+    """Made from weights, which it packs and does not keep.
 
     Args:
-        model: in evaluation mode, on the CPU.
-        stored: its weights, if it is an outline.
+        config: of the model.
+        weights: its parameters.
     """
 
-    def __init__(self, model: TransformerModel, *, stored: Weights | None = None) -> None:
-        self.config: TransformerConfig = model.config
-        self._learned = model.config.positions == "learned"
-        config, matrices = model.config, Matrices(stored)
-        output = matrices.of(model.output)
-        target = output if config.tie_output else matrices.of(model.target_embedding)
-        source = target if config.share_embeddings else matrices.of(model.source_embedding)
-        encoder = [cast(EncoderLayer, layer) for layer in model.encoder]
-        decoder = [cast(DecoderLayer, layer) for layer in model.decoder]
+    config: TransformerConfig
+
+    def __init__(self, config: TransformerConfig, weights: Weights) -> None:
+        super().__init__(config)
+        matrices = Matrices(weights, parameter_shapes(config))
         first = config.norm == "pre"
-        self._encoder: list[Packed] = []
-        for one in encoder:
+        output = matrices.of(tables(config)[2], "output.bias")
+        source, target = (
+            output if name == tables(config)[2] else matrices.of(name)
+            for name in tables(config)[:2]
+        )
+        self._encoder: list[np.ndarray] = []
+        for n in range(config.encoder_layers):
+            layer = f"encoder.{n}"
             self._encoder += [
-                *_projections(one.self_attention, matrices),
-                *_feed_forward(one, matrices),
-                matrices.norms(one.self_norm, one.feed_norm),
+                *_linear(matrices, layer, "self_attention.project_in"),
+                *_linear(matrices, layer, "self_attention.project_out"),
+                *_linear(matrices, layer, "feed_forward.inner", "feed_forward.outer"),
+                matrices.norms(f"{layer}.self_norm", f"{layer}.feed_norm"),
             ]
-        self._encoder += [matrices.norms(model.encoder_norm)] if first else []
-        self._decoder: list[Packed] = []
-        for layer in decoder:
+        self._encoder += [matrices.norms("encoder_norm")] if first else []
+        self._decoder: list[np.ndarray] = []
+        for n in range(config.decoder_layers):
+            layer = f"decoder.{n}"
             self._decoder += [
-                *_projections(layer.self_attention, matrices),
-                matrices.of(layer.cross_attention.project_query),
-                matrices.of(layer.cross_attention.project_out),
-                *_feed_forward(layer, matrices),
-                matrices.norms(layer.self_norm, layer.cross_norm, layer.feed_norm),
+                *_linear(matrices, layer, "self_attention.project_in"),
+                *_linear(matrices, layer, "self_attention.project_out"),
+                *_linear(matrices, layer, "cross_attention.project_query"),
+                *_linear(matrices, layer, "cross_attention.project_out"),
+                *_linear(matrices, layer, "feed_forward.inner", "feed_forward.outer"),
+                matrices.norms(f"{layer}.self_norm", f"{layer}.cross_norm", f"{layer}.feed_norm"),
             ]
-        self._decoder += [matrices.norms(model.decoder_norm)] if first else []
+            self._encoder += _linear(matrices, layer, "cross_attention.project_memory")
+        self._decoder += [matrices.norms("decoder_norm")] if first else []
         self._decoder.append(output)
-        self._memory = [matrices.of(layer.cross_attention.project_memory) for layer in decoder]
         self._tables = source, target
-        if self._learned:
-            self._positions = [
-                matrices.floats(table) for table in (model.source_positions, model.target_positions)
-            ]
-        else:
-            table = model.position_table
-            self._positions = [self._sinusoids(len(table)) if table.is_meta else table] * 2
         common = [
             config.heads,
             int(first),
@@ -158,86 +160,97 @@ class CompiledTransformer(CompiledModel[CompiledState]):
             [config.encoder_layers, *common, -1],
             [config.decoder_layers, *common, config.bos_id if config.zero_start else -1],
         )
+        self._learned = config.positions == "learned"
+        if self._learned:
+            positions = [matrices.floats(f"{side}_positions") for side in ("source", "target")]
+        else:
+            computed = self._sinusoids(max(config.max_positions, _POSITIONS))
+            if weights.positions is not None:
+                computed[: len(weights.positions)] = weights.positions[: len(computed)]
+            positions = [computed] * 2
+        self._positions = positions
+        self._sides = [self._side(0), self._side(1)]
+        everything = [*self._encoder, *self._decoder, *self._tables, *positions]
+        self.memory_bytes = bytes_of(everything)
 
-    @property
-    def tensors(self) -> list[Tensor]:
-        """All weights and tables; tied ones more than once."""
-        return [*self._encoder, *self._decoder, *self._memory, *self._tables, *self._positions]
-
-    def encode(self, source: Tensor, source_mask: Tensor) -> CompiledMemory:
-        """See :meth:`seq2seq.nn.model.Seq2SeqModel.encode`."""
-        starts = torch.zeros(len(source) + 1, dtype=torch.int64)
-        torch.cumsum(source_mask.sum(1), 0, out=starts[1:])
-        table, positions = self._tables[0], self._placed(0, source.shape[1])
-        states = torch.ops.seq2seq.encode_transformer(
-            source[source_mask], starts, self._plans[0], [table, positions, *self._encoder]
+    def encode(self, sources: Sequence[Sequence[int]]) -> Memory:
+        """See :meth:`SearchModel.encode`."""
+        starts = integers([*accumulate(map(len, sources), initial=0)])
+        longest = max(map(len, sources))
+        pairs = operators.encode_transformer(
+            self._placed(0, longest),
+            integers([*chain.from_iterable(sources)]),
+            starts,
+            layers=self.config.decoder_layers,
+            width=self.config.d_model,
         )
-        pairs = tuple(linear(states, matrix) for matrix in self._memory)
-        return CompiledMemory(mask=source_mask, starts=starts, pairs=pairs)
+        return Memory(starts=starts, longest=longest, pairs=pairs)
 
-    def start(self, memory: CompiledMemory) -> CompiledState:
-        """See :meth:`seq2seq.nn.model.Seq2SeqModel.start`."""
-        rows = len(memory.mask)
-        return CompiledState(
+    def start(self, memory: Memory) -> State:
+        """See :meth:`SearchModel.start`."""
+        rows = len(memory.starts) - 1
+        return State(
             memory=memory,
-            paths=torch.arange(rows, dtype=torch.int32)[:, None],
+            paths=np.arange(rows, dtype=np.int32)[:, None],
             cache=Cache(2 * self.config.d_model * self.config.decoder_layers),
             used=0,
         )
 
     def _step(
-        self, tokens: Tensor, state: CompiledState, count: int, comparison: Comparison
-    ) -> Made[CompiledState]:
+        self, tokens: Sequence[int], state: State, count: int, comparing: Comparing | None
+    ) -> Made[State]:
         """See :class:`CompiledModel`."""
-        memory, cache, paths, used = state.memory, state.cache, state.paths, state.used
-        order, rows = state.order, tokens.shape[0]
+        config, memory = self.config, state.memory
+        cache, paths, used, order = state.cache, state.paths, state.used, state.order
+        rows = len(tokens)
         if not cache.append(used, rows):
-            chosen = paths if order is None else paths.index_select(0, order)
+            chosen = paths if order is None else paths[order]
             cache, entries = cache.copy(chosen[:, 1:], rows)
-            paths, order = torch.cat((chosen[:, :1], entries), 1), None
+            paths, order = np.concatenate((chosen[:, :1], entries), 1), None
             used = cache.used
             cache.append(used, rows)
-        if order is not None:
-            order = order.to(torch.int64).contiguous()
-        positions = self._placed(1, paths.shape[1])
-        *found, attention, paths = torch.ops.seq2seq.step_transformer(
-            tokens.contiguous(),
-            cache.entries,
-            used,
-            paths,
-            order,
-            memory.starts,
-            memory.mask.shape[1],
-            count,
-            *comparison,
-            memory.pairs,
-            self._plans[1],
-            [self._tables[1], positions, *self._decoder],
+        step, longer = operators.step_transformer(
+            self._placed(1, paths.shape[1]),
+            integers(tokens),
+            cache=cache.entries,
+            used=used,
+            paths=paths,
+            order=None if order is None else integers(order),
+            starts=memory.starts,
+            source=memory.longest,
+            pairs=memory.pairs,
+            layers=config.decoder_layers,
+            heads=config.heads,
+            size=config.target_vocabulary,
+            count=count,
+            comparing=comparing,
         )
-        after = CompiledState(memory, paths, cache, used + rows)
-        return Made(found, attention, after)
+        return Made(step, State(memory, longer, cache, used + rows))
 
-    def _placed(self, side: int, length: int) -> Tensor:
-        """A table of at least ``length`` positions."""
-        table = self._positions[side]
-        if length <= table.shape[0]:
-            return table
+    def _side(self, number: int) -> Side:
+        weights = (self._encoder, self._decoder)[number]
+        return Side(self._plans[number], [self._tables[number], self._positions[number], *weights])
+
+    def _placed(self, number: int, length: int) -> Side:
+        """A side with a table of at least ``length`` positions."""
+        table = self._positions[number]
+        if length <= len(table):
+            return self._sides[number]
         if self._learned:
             raise ValueError(
                 f"a sequence of {length} pieces is longer than the {len(table)} positions "
                 "that this model has learned"
             )
-        self._positions[side] = self._sinusoids(2 * length)
-        return self._positions[side]
+        longer = self._sinusoids(2 * length)
+        longer[: len(table)] = table
+        self._positions[number] = longer
+        self._sides[number] = self._side(number)
+        return self._sides[number]
 
-    def _sinusoids(self, length: int) -> Tensor:
+    def _sinusoids(self, length: int) -> np.ndarray:
         halves = self.config.positions == "sinusoidal-halves"
         return sinusoids(length, self.config.d_model, halves=halves)
 
 
-def _projections(attention: SelfAttention, matrices: Matrices) -> list[Packed]:
-    return [matrices.of(attention.project_in), matrices.of(attention.project_out)]
-
-
-def _feed_forward(layer: EncoderLayer | DecoderLayer, matrices: Matrices) -> list[Packed]:
-    return [matrices.of(layer.feed_forward.inner), matrices.of(layer.feed_forward.outer)]
+def _linear(matrices: Matrices, layer: str, *names: str) -> list[np.ndarray]:
+    return [matrices.linear(f"{layer}.{name}") for name in names]

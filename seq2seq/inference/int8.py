@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -19,11 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["AT_ONCE", "Int8Embedding", "Int8Linear", "quantise", "quantise_parts", "without_notes"]
+from seq2seq.inference import matrices
+
+__all__ = ["Int8Embedding", "Int8Linear", "quantise", "without_notes"]
 
 _ENGINE = "fbgemm"
-AT_ONCE = 2**20
-"""Weights that stand in memory as fp32 while they are quantised."""
 _lock = threading.Lock()
 
 
@@ -43,20 +43,8 @@ def without_notes() -> Iterator[None]:
 
 def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Weights (out, in) as int8 in -127..127, and scales (out,): ``weight = q * scale``."""
-    rows = max(1, AT_ONCE // weight.shape[1])
-    return quantise_parts(weight.split(rows), (weight.shape[0], weight.shape[1]))
-
-
-def quantise_parts(parts: Iterable[Tensor], shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """As :func:`quantise`, from a few rows at a time: the whole never stands in memory as fp32."""
-    values, scales = torch.empty(shape, dtype=torch.int8), torch.empty(shape[0])
-    first = 0
-    for part in parts:
-        rows = slice(first, first := first + len(part))
-        scale = (part.abs().amax(dim=1) / 127).clamp(min=torch.finfo(torch.float32).tiny)
-        scales[rows] = scale
-        values[rows] = (part / scale[:, None]).round().clamp(-127, 127)
-    return values, scales
+    values, scale = matrices.quantise(weight.numpy())
+    return torch.from_numpy(values), torch.from_numpy(scale)
 
 
 class Int8Linear(nn.Module):
@@ -104,6 +92,10 @@ class Int8Embedding(nn.Module):
         values, scale = quantise(weight.detach().float())
         self.register_buffer("values", values)
         self.register_buffer("scale", scale)
+
+    def unpacked(self) -> tuple[Tensor, Tensor]:
+        """As :meth:`Int8Linear.unpacked`."""
+        return self.values, self.scale
 
     def forward(self, ids: Tensor) -> Tensor:
         """Rows of the table, fp32."""

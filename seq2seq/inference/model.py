@@ -1,84 +1,42 @@
-"""A model in the form in which it runs: the same contract, nothing to train."""
+"""A model in the form in which it runs: what a search needs, nothing to train.
+
+What runs on PyTorch is imported when it is needed: translating with 8 bits on a CPU, on operators
+that were built before, does without it.
+"""
 
 from __future__ import annotations
 
 import threading
-from typing import Any, Protocol
-
-import torch
-from torch import Tensor
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from seq2seq import kernels
-from seq2seq.config import ModelConfig
+from seq2seq.config import ModelConfig, RecurrentConfig, TransformerConfig
+from seq2seq.decoding.model import SearchModel
 from seq2seq.inference.compiled_recurrent import CompiledRecurrent
 from seq2seq.inference.compiled_transformer import CompiledTransformer
-from seq2seq.inference.pack import pack
 from seq2seq.inference.precision import Precision
-from seq2seq.inference.unit import TracedModel, trace_step
-from seq2seq.nn import AnyModel, AttentionLayout
-from seq2seq.nn.model import Choices, Comparison, StepOutput
-from seq2seq.nn.recurrent import RecurrentModel
-from seq2seq.nn.stored import Weights
-from seq2seq.nn.transformer import TransformerModel
+from seq2seq.parameters import Weights
 
-__all__ = ["InferenceModel", "Session"]
+if TYPE_CHECKING:
+    import torch
+
+    from seq2seq.inference.hosted import HostedModel
+    from seq2seq.nn import AnyModel
+
+__all__ = ["InferenceModel", "Session", "compiled"]
 
 _EXAMPLE = 5  # pieces of the sentence that a step is tried with
 _PATIENCE = 2  # sessions until it pays: whoever translates one sentence never waits for it
 
 
-class _Form(Protocol):
-    """What runs: see :class:`seq2seq.nn.model.Seq2SeqModel`."""
+class Session(SearchModel, Protocol):
+    """A model for one search or scoring, which ends in the form in which it began."""
 
-    def encode(self, source: Tensor, source_mask: Tensor) -> Any: ...
-
-    def start(self, memory: Any) -> Any: ...
-
-    def step(self, tokens: Tensor, state: Any) -> StepOutput[Any]: ...
-
-    def choose(
-        self,
-        tokens: Tensor,
-        state: Any,
-        *,
-        count: int,
-        entropy: bool = False,
-        comparison: Comparison | None = None,
-    ) -> Choices[Any]: ...
-
-
-class Session:
-    """A model for one search, which ends in the form in which it began; keeps contract 1."""
-
-    def __init__(
-        self,
-        form: _Form,
-        *,
-        config: ModelConfig,
-        attention_layout: AttentionLayout | None,
-        device: torch.device,
-    ) -> None:
-        self.config = config
-        self.attention_layout = attention_layout
-        self.device = device
-        self._form = form
-        self.encode = form.encode
-        self.start = form.start
-        self.step = form.step
-        self.choose = form.choose
-
-    def logits(self, source: Tensor, target_in: Tensor) -> Tensor:
-        """All positions of known targets, see :meth:`seq2seq.nn.model.Seq2SeqModel.forward`."""
-        if isinstance(self._form, TransformerModel):
-            at_once: Tensor = self._form(source, target_in)
-            return at_once
-        state = self.start(self.encode(source, source != self.config.pad_id))
-        steps = []
-        for tokens in target_in.unbind(1):
-            output = self.step(tokens, state)
-            steps.append(output.logits)
-            state = output.state
-        return torch.stack(steps, dim=1)
+    def score(
+        self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """Log-probability of every target piece, given the source and the pieces before it."""
 
 
 class InferenceModel:
@@ -90,11 +48,10 @@ class InferenceModel:
     PyTorch's operators are called one by one, with the same results.
 
     Args:
-        model: in evaluation mode, on its device and in its number format.
+        model: in evaluation mode, on its device and in its number format; or one that is ready,
+            from :func:`compiled`.
         precision: ``int8`` packs a copy of its weights; None leaves them as they are.
         unit: make a step one unit.
-        stored: the weights, if the model is an outline without them: for a CPU, with 8 bits, where
-            the operators were built before.
 
     Attributes:
         memory_bytes: of weights and tables.
@@ -102,34 +59,40 @@ class InferenceModel:
 
     def __init__(
         self,
-        model: AnyModel,
+        model: AnyModel | CompiledTransformer | CompiledRecurrent,
         *,
         precision: Precision | None = None,
         unit: bool = True,
-        stored: Weights | None = None,
     ) -> None:
         self.config: ModelConfig = model.config
-        self.parameter_count = model.parameter_count
-        self.attention_layout: AttentionLayout | None = model.attention_layout
-        self.device = model.device if stored is None else torch.device("cpu")
-        self._unit = unit and self.device.type == "cpu"
         self._int8 = precision == "int8"
+        self._unit = False
         self._sessions = 0
         self._worker: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._form: _Form
         self._module: AnyModel | None = None  # what there is until a step is one unit
+        self._plain: HostedModel | None = None
+        self._form: Session
+        if isinstance(model, CompiledTransformer | CompiledRecurrent):
+            self._take(model)
+            return
+        self._unit = unit and model.device.type == "cpu" and precision is not None
         if self._unit and self._int8 and kernels.load():
-            self._form, self.memory_bytes = _compiled(model, stored)
-        else:
-            self._module = pack(model) if self._int8 else model
-            self._form = self._module
-            self.memory_bytes = sum(map(_bytes, self._module.modules()))
+            self._take(_compiled(model))
+            return
+        self._keep(model)
 
     @property
     def is_unit(self) -> bool:
         """Whether a step is one unit by now."""
-        return self._form is not self._module
+        return self._form is not self._plain
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs; on the operators it is the CPU."""
+        import torch  # noqa: PLC0415
+
+        return torch.device("cpu") if self._module is None else self._module.device
 
     def wait(self) -> bool:
         """Have it as fast as it becomes; whether a step is one unit now."""
@@ -143,12 +106,21 @@ class InferenceModel:
         self._sessions += 1
         if self._sessions >= _PATIENCE and self._worker is None:
             self._begin()
-        return Session(
-            self._form,
-            config=self.config,
-            attention_layout=self.attention_layout,
-            device=self.device,
-        )
+        return self._form
+
+    def _take(self, form: CompiledTransformer | CompiledRecurrent) -> None:
+        self._form, self.memory_bytes, self._module = form, form.memory_bytes, None
+
+    def _keep(self, model: AnyModel) -> None:
+        """On PyTorch's operators."""
+        from seq2seq.inference.hosted import HostedModel  # noqa: PLC0415
+        from seq2seq.inference.pack import memory_of, pack  # noqa: PLC0415
+        from seq2seq.nn.transformer import TransformerModel  # noqa: PLC0415
+
+        self._module = pack(model) if self._int8 else model
+        at_once = self._module if isinstance(self._module, TransformerModel) else None
+        self._form = self._plain = HostedModel(self._module, forward=at_once)
+        self.memory_bytes = memory_of(self._module)
 
     def _begin(self) -> None:
         with self._lock:
@@ -158,38 +130,37 @@ class InferenceModel:
                 self._worker.start()
 
     def _make_unit(self) -> None:
+        import torch  # noqa: PLC0415
+
+        from seq2seq.inference.hosted import HostedModel  # noqa: PLC0415
+        from seq2seq.inference.unit import TracedModel, trace_step  # noqa: PLC0415
+
         assert self._module is not None  # noqa: S101  (for the type checker)
         if self._int8 and kernels.build():
-            self._form, self.memory_bytes = _compiled(self._module)
-            self._module = None
+            self._take(_compiled(self._module))
             return
         vocabulary = self.config.source_vocabulary
         example = torch.arange(_EXAMPLE) % vocabulary
         example[example == self.config.pad_id] = self.config.eos_id
         step = trace_step(self._module, example[None])
         if step is not None:
-            self._form = TracedModel(self._module, step)
+            self._form = HostedModel(TracedModel(self._module, step))
 
 
-def _compiled(model: AnyModel, stored: Weights | None = None) -> tuple[_Form, int]:
-    """The model on the operators, and the memory of its weights."""
-    form: CompiledTransformer | CompiledRecurrent
-    with torch.inference_mode():
-        if isinstance(model, TransformerModel):
-            form = CompiledTransformer(model, stored=stored)
-        else:
-            assert isinstance(model, RecurrentModel)  # noqa: S101  (for the type checker)
-            form = CompiledRecurrent(model, stored=stored)
-    return form, _bytes_of(form.tensors)
+def compiled(config: ModelConfig, weights: Weights) -> CompiledTransformer | CompiledRecurrent:
+    """A model on the operators, which must be loaded.
+
+    Args:
+        config: of the model.
+        weights: its parameters, which are packed one by one.
+    """
+    if isinstance(config, TransformerConfig):
+        return CompiledTransformer(config, weights)
+    assert isinstance(config, RecurrentConfig)  # noqa: S101  (there are no others)
+    return CompiledRecurrent(config, weights)
 
 
-def _bytes_of(tensors: list[Tensor]) -> int:
-    """Of each once."""
-    return sum({t.data_ptr(): t.numel() * t.element_size() for t in tensors}.values())
+def _compiled(model: AnyModel) -> CompiledTransformer | CompiledRecurrent:
+    from seq2seq.inference.pack import ModuleWeights  # noqa: PLC0415
 
-
-def _bytes(module: torch.nn.Module) -> int:
-    """Of a module itself; packed weights say theirs."""
-    own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
-    packed: int = getattr(module, "packed_bytes", 0)
-    return packed + _bytes_of(own)
+    return compiled(model.config, ModuleWeights(model))

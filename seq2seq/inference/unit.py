@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from seq2seq.inference.int8 import without_notes
 from seq2seq.nn import AnyModel
-from seq2seq.nn.model import Choices, Comparison, DecoderState, StepOutput, choices
+from seq2seq.nn.model import DecoderState, StepOutput
 
 __all__ = ["TracedModel", "TracedStep", "trace_step"]
 
@@ -52,21 +52,12 @@ class TracedModel:
     """
 
     def __init__(self, model: AnyModel, step: TracedStep) -> None:
+        self.config = model.config
+        self.device = model.device
+        self.attention_layout = model.attention_layout
         self.encode = model.encode
         self.start = model.start
         self.step = step
-
-    def choose(
-        self,
-        tokens: Tensor,
-        state: Any,
-        *,
-        count: int,
-        entropy: bool = False,
-        comparison: Comparison | None = None,
-    ) -> Choices[Any]:
-        """See :meth:`seq2seq.nn.model.Seq2SeqModel.choose`."""
-        return choices(self.step(tokens, state), count, entropy=entropy)
 
 
 def trace_step(model: AnyModel, source: Tensor) -> TracedStep | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import logging
 import os
@@ -15,9 +16,9 @@ import threading
 from functools import cache
 from pathlib import Path
 
-import torch
+from seq2seq.kernels.processors import own_processors
 
-__all__ = ["build", "load", "loaded"]
+__all__ = ["build", "load", "loaded", "opened", "set_threads", "threads"]
 
 _log = logging.getLogger(__name__)
 
@@ -32,16 +33,48 @@ _FLAGS = (
     "-fno-trapping-math",
     "-shared",
     "-fPIC",
+    "-fvisibility=hidden",
+    "-pthread",
 )
 _PATIENCE = 300  # seconds for the compiler
+_OPERATORS = (
+    "pack", "linear", "lookup", "largest", "propose",
+    "encode_transformer", "step_transformer", "read_layer", "step_recurrent",
+)  # fmt: skip
 
 _lock = threading.Lock()
-_state = {"loaded": False}
+_opened: list[ctypes.CDLL] = []  # the library, once it is loaded
 
 
 def loaded() -> bool:
-    """Whether ``torch.ops.seq2seq`` is there."""
-    return _state["loaded"]
+    """Whether :mod:`seq2seq.kernels.operators` can be used."""
+    return bool(_opened)
+
+
+def opened() -> ctypes.CDLL:
+    """The library, whose functions run without Python's lock.
+
+    Raises:
+        RuntimeError: it is not loaded.
+    """
+    if not _opened:
+        raise RuntimeError("the operators are not loaded")
+    return _opened[0]
+
+
+def threads() -> int:
+    """Threads that share the work of one caller; 0 without the operators."""
+    return int(opened().seq2seq_threads()) if _opened else 0
+
+
+def set_threads(count: int) -> None:
+    """Have so many threads share the work of one caller, from now on, in the whole process."""
+    _wanted[:] = [count]
+    if _opened:
+        opened().seq2seq_set_threads(count)
+
+
+_wanted: list[int] = []  # threads, if anybody has said
 
 
 def load() -> bool:
@@ -71,19 +104,35 @@ def build() -> bool:
 
 
 def _load() -> bool:
-    if _state["loaded"] or _unwanted():
-        return _state["loaded"]
+    if _opened or _unwanted():
+        return bool(_opened)
     try:
         path = _path()
         if not path.exists():
             return False
         _own(path)
-        torch.ops.load_library(str(path))
-    except OSError as error:
+        library = _open(path)
+    except (OSError, AttributeError) as error:
         _log.info("the operators are not loaded: %s", _cause(error))
         return False
-    _state["loaded"] = True
+    library.seq2seq_set_threads(_wanted[0] if _wanted else own_processors())
+    _opened.append(library)
     return True
+
+
+def _open(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    library.seq2seq_error.restype = ctypes.c_char_p
+    library.seq2seq_threads.restype = ctypes.c_int64
+    library.seq2seq_set_threads.argtypes = [ctypes.c_int64]
+    library.seq2seq_set_threads.restype = None
+    library.seq2seq_bytes.argtypes = [ctypes.c_int64, ctypes.c_int64]
+    library.seq2seq_bytes.restype = ctypes.c_int64
+    for name in _OPERATORS:
+        operator = getattr(library, f"seq2seq_{name}")
+        operator.argtypes = [ctypes.c_char_p]
+        operator.restype = ctypes.c_int
+    return library
 
 
 def _unwanted() -> bool:
@@ -95,12 +144,9 @@ def _compile(path: Path) -> None:
     compiler = next(filter(None, map(shutil.which, _compilers())), None)
     if compiler is None or sys.platform == "win32":
         raise FileNotFoundError("no C++ compiler (c++, g++ or clang++)")
-    root = Path(torch.__file__).parent
-    includes = [f"-I{root / 'include'}", f"-I{root / 'include/torch/csrc/api/include'}"]
-    libraries = [f"-L{root / 'lib'}", "-ltorch_cpu", "-lc10"]
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         fresh = Path(scratch) / path.name
-        command = [compiler, *_FLAGS, *includes, str(_SOURCE / "library.cpp"), *libraries]
+        command = [compiler, *_FLAGS, str(_SOURCE / "operators.cpp")]
         subprocess.run(  # noqa: S603  (no shell, no word of a user)
             [*command, "-o", str(fresh)],
             check=True,
@@ -123,9 +169,9 @@ def _politely() -> None:
 
 @cache
 def _path() -> Path:
-    """Where the library of these sources, this PyTorch and this processor lies."""
+    """Where the library of these sources and this processor lies."""
     digest = hashlib.sha256()
-    for part in (torch.__version__, *_FLAGS, platform.machine(), _processor()):
+    for part in (*_FLAGS, platform.machine(), _processor()):
         digest.update(part.encode() + b"\0")
     for file in sorted(_SOURCE.iterdir()):
         digest.update(file.read_bytes())

@@ -14,7 +14,7 @@ from seq2seq.checkpoint import CheckpointError, LoadedCheckpoint
 from seq2seq.config import ConfigError, TransformerConfig, read_json
 from seq2seq.files import new_folder, write_json, write_text
 from seq2seq.marian.pieces import SPACED, sentence_piece_model
-from seq2seq.marian.weights import to_marian
+from seq2seq.marian.weights import marian_names
 from seq2seq.nn.transformer import TransformerModel
 from seq2seq.text.moses_bpe import MosesBpe
 
@@ -121,7 +121,7 @@ def _write(
 
 
 def _tensors(model: TransformerModel, order: list[int]) -> dict[str, Tensor]:
-    tensors = to_marian(model)
+    tensors = _to_marian(model)
     tensors.pop("source")
     tensors.pop("output")
     rows = torch.tensor(order)
@@ -232,3 +232,45 @@ print(MosesDetokenizer("{target}").detokenize(found.split(), unescape=False))
 For CTranslate2: `ct2-transformers-converter --model . --output_dir ct2`, and `patience=2` when
 translating, which lets its beam search go on as long as ours does.
 """
+
+
+def _to_marian(model: TransformerModel) -> dict[str, Tensor]:
+    """Marian's tensors of a post-norm model, those that are tied once.
+
+    Sines and cosines of the positions alternate in some of our models and never in Marian's: the
+    features of the whole model are reordered then, which changes no result.
+    """
+    config = model.config
+    order = torch.arange(config.d_model)
+    if config.positions == "sinusoidal":
+        order = torch.cat([order[0::2], order[1::2]])
+    state = model.state_dict()
+    tensors: dict[str, Tensor] = {}
+    for ours, theirs in marian_names(config):
+        value = state[ours].detach().float()
+        inner, outer = _sides(ours)
+        value = value[order] if outer else value
+        value = value[:, order] if inner else value
+        parts = value.chunk(len(theirs))
+        tensors.update({name: part.clone() for name, part in zip(theirs, parts, strict=True)})
+    tables = {"source": "source_embedding.weight", "target": "target_embedding.weight"}
+    for side, name in tables.items():
+        tensors[side] = state[name].detach().float()[:, order].clone()
+    if config.zero_start:
+        tensors["target"][config.bos_id] = 0
+    tensors["output"] = state["output.weight"].detach().float()[:, order].clone()
+    bias = state.get("output.bias")
+    size = config.target_vocabulary
+    tensors["bias"] = torch.zeros(size) if bias is None else bias.detach().float().clone()
+    return tensors
+
+
+def _sides(name: str) -> tuple[bool, bool]:
+    """Whether a weight reads the model's features (columns), and whether it writes them (rows)."""
+    module, _, kind = name.rpartition(".")
+    part = module.rpartition(".")[2]
+    if part.endswith("norm"):
+        return False, True
+    reads = part in ("project_in", "project_query", "project_memory", "inner")
+    writes = part in ("project_out", "outer")
+    return reads and kind == "weight", writes

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import torch
+import numpy as np
 from safetensors import safe_open
-from torch import Tensor
 
 from seq2seq.config import ConfigError, read_json
-from seq2seq.weights import CheckpointError, read_slice
+from seq2seq.stored import CheckpointError, read_slice
 
 __all__ = ["StoredTensor", "open_tensors"]
 
@@ -30,11 +30,12 @@ class StoredTensor:
 
     Attributes:
         shape: of it.
-        read: gives it or, from one row to another, a part; in its own number format.
+        read: gives it or, from one row to another, a part; in its own number format, or fp32 where
+            NumPy has no such.
     """
 
     shape: tuple[int, ...]
-    read: Callable[..., Tensor]
+    read: Callable[..., np.ndarray]
 
 
 def open_tensors(folder: Path) -> dict[str, StoredTensor]:
@@ -65,16 +66,27 @@ def open_tensors(folder: Path) -> dict[str, StoredTensor]:
 
 def _open_safe(path: Path) -> dict[str, StoredTensor]:
     found = {}
-    with safe_open(path, framework="pt") as file:
+    with safe_open(path, framework="np") as file:
         for name in file.keys():  # noqa: SIM118  (not a mapping)
             part = file.get_slice(name)
-            if str(part.get_dtype()) not in _FLOATS:
+            kind = str(part.get_dtype())
+            if kind not in _FLOATS:
                 raise _odd(path, name)
-            found[name] = StoredTensor(tuple(part.get_shape()), partial(read_slice, path, name))
+            read = _read_bfloat16 if kind == "BF16" else read_slice
+            found[name] = StoredTensor(tuple(part.get_shape()), partial(read, path, name))
     return found
 
 
+def _read_bfloat16(path: Path, name: str, first: int = 0, end: int | None = None) -> np.ndarray:
+    """As :func:`read_slice`, of a format that only PyTorch knows."""
+    with safe_open(path, framework="pt") as file:
+        value: np.ndarray = file.get_slice(name)[first:end].float().numpy()
+        return value
+
+
 def _open_pickle(path: Path) -> dict[str, StoredTensor]:
+    import torch  # noqa: PLC0415  (reads pickles; other folders do without it)
+
     # Files of before 2020 are no zip archives and cannot be mapped into memory.
     mapped = zipfile.is_zipfile(path)
     loaded = dict(torch.load(path, map_location="cpu", weights_only=True, mmap=mapped))
@@ -86,14 +98,18 @@ def _open_pickle(path: Path) -> dict[str, StoredTensor]:
     return found
 
 
-def _rows(value: Tensor, first: int = 0, end: int | None = None) -> Tensor:
-    return value.detach() if end is None else value[first:end].detach()
+def _rows(value: Any, first: int = 0, end: int | None = None) -> np.ndarray:
+    part = value if end is None else value[first:end]
+    rows: np.ndarray = part.detach().float().numpy()
+    return rows
 
 
 def _is_plain(value: object) -> bool:
     """Whether something is a tensor that holds each of its numbers, which are floating-point."""
+    import torch  # noqa: PLC0415
+
     return (
-        isinstance(value, Tensor)
+        isinstance(value, torch.Tensor)
         and value.layout == torch.strided
         and value.device.type == "cpu"
         and not value.is_quantized

@@ -5,8 +5,6 @@ from __future__ import annotations
 import reprlib
 from pathlib import Path
 
-import torch
-
 from seq2seq.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -16,7 +14,7 @@ from seq2seq.checkpoint import (
 from seq2seq.config import ConfigError, read_json
 from seq2seq.marian.languages import MarianLanguages, read_languages
 from seq2seq.marian.settings import MarianSettings, read_settings
-from seq2seq.marian.weights import load_weights, open_weights
+from seq2seq.marian.weights import open_weights
 from seq2seq.text.encoding import TextError
 from seq2seq.text.sentence_pieces import MarianText, Side, TextIds, read_vocabulary
 
@@ -40,16 +38,13 @@ def read_marian(folder: Path, *, name: str) -> Checkpoint:
     return _read(folder, name)[0]
 
 
-def load_marian(
-    folder: Path, *, name: str, device: torch.device | str = "cpu", outline: bool = False
-) -> LoadedCheckpoint:
-    """Read a whole Marian folder; weights become fp32 on ``device``.
+def load_marian(folder: Path, *, name: str, whole: bool = True) -> LoadedCheckpoint:
+    """Read a Marian folder.
 
     Args:
         folder: of the model.
         name: of it, for people.
-        device: where it shall be.
-        outline: leave the weights on disk, for somebody who packs them one by one.
+        whole: read the weights at once; else they stay on disk until they are needed.
 
     Raises:
         CheckpointError: anything is missing, damaged, unsafe, not supported or does not fit.
@@ -61,12 +56,11 @@ def load_marian(
         message = str(error)
         shown = message if str(folder) in message else f"{folder}: {message}"
         raise CheckpointError(shown) from error
-    stored = None
-    if outline:
-        model, stored = open_weights(folder, settings)
-    else:
-        model = load_weights(folder, settings).to(device)
-    return LoadedCheckpoint(info, model, text, folder_revision(folder), folder, stored)
+    weights = open_weights(folder, settings)
+    loaded = LoadedCheckpoint(info, text, folder_revision(folder), folder, weights)
+    if whole:
+        loaded.model  # noqa: B018  (is read by being looked at)
+    return loaded
 
 
 def _read(folder: Path, name: str) -> tuple[Checkpoint, MarianSettings, MarianLanguages]:

@@ -11,7 +11,7 @@ import yaml
 
 from seq2seq.config import ConfigError, read_json
 from seq2seq.languages import is_group, is_language, standard_code
-from seq2seq.weights import CheckpointError
+from seq2seq.stored import CheckpointError
 
 __all__ = ["MarianLanguages", "read_languages"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from seq2seq.config import ConfigError, SearchConfig, TransformerConfig, read_json
-from seq2seq.weights import CheckpointError
+from seq2seq.stored import CheckpointError
 
 __all__ = ["MarianSettings", "is_marian", "read_settings"]
 

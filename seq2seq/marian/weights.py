@@ -10,156 +10,99 @@ import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from seq2seq.config import ConfigError, TransformerConfig
+from seq2seq.config import TransformerConfig
 from seq2seq.marian.files import StoredTensor, open_tensors
 from seq2seq.marian.settings import MarianSettings
-from seq2seq.nn.transformer import TransformerModel, sinusoids
-from seq2seq.weights import CheckpointError, Unfilled, fill, is_finite
+from seq2seq.parameters import Shape, parameter_count, parameter_shapes, sinusoids
+from seq2seq.stored import CheckpointError, is_finite
 
-__all__ = ["MarianStoredWeights", "load_weights", "open_weights", "to_marian"]
+__all__ = ["MarianStoredWeights", "marian_names", "open_weights"]
 
 _ATTENTION = ("q_proj", "k_proj", "v_proj")
 _MAX_LAYERS = 256
+_MAX_PARAMETERS = 2**40
 _ROUNDING = 0.01  # of a position table that was kept in half precision
 
 
-def load_weights(folder: Path, settings: MarianSettings) -> TransformerModel:
-    """Our model with Marian's weights, fp32 on the CPU, in evaluation mode.
+def open_weights(folder: Path, settings: MarianSettings) -> MarianStoredWeights:
+    """Where the weights of a model are.
 
     Raises:
-        CheckpointError: a file is missing or damaged; a tensor is missing, unexpected, of the
-            wrong shape or not finite.
-    """
-    model, stored = open_weights(folder, settings)
-    positions = model.position_table
-    fill(model, stored)
-    if not positions.is_meta:
-        model.position_table = positions
-    return model
-
-
-def open_weights(
-    folder: Path, settings: MarianSettings
-) -> tuple[TransformerModel, MarianStoredWeights]:
-    """Our model without memory for its weights, but for stored positions, and where they are.
-
-    Raises:
-        CheckpointError: as :func:`load_weights`, but for weights that are not finite, which are
-            found when they are read.
+        CheckpointError: a file is missing or damaged; a tensor is missing, unexpected or of the
+            wrong shape; the sizes are absurd.
     """
     config = settings.model
     if max(config.encoder_layers, config.decoder_layers) > _MAX_LAYERS:
         raise CheckpointError(f"{folder}: more than {_MAX_LAYERS} layers are not read")
-    try:
-        with Unfilled(), torch.device("meta"):
-            model = TransformerModel(config)
-    except (RuntimeError, OverflowError, TypeError, MemoryError, ConfigError) as error:
-        raise CheckpointError(f"{folder}: the model is too large to be built") from error
-    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    if parameter_count(config) > _MAX_PARAMETERS:
+        raise CheckpointError(f"{folder}: the model is too large to be built")
+    shapes = parameter_shapes(config)
     given = _Given(folder, open_tensors(folder))
     parts = {name: given.take(places) for name, places in _places(settings, shapes)}
-    computed = sinusoids(len(model.position_table), config.d_model, halves=True)
-    if (positions := given.positions(config, computed)) is not None:
-        model.position_table = positions
+    positions = given.positions(config)
     given.nothing_left()
-    return model.eval(), MarianStoredWeights(model, parts, settings, folder=folder)
+    return MarianStoredWeights(shapes, parts, settings, positions=positions, folder=folder)
 
 
 class MarianStoredWeights:
     """Weights that stay on disk until they are needed, one by one.
 
     Args:
-        outline: the model, from :func:`open_weights`.
+        shapes: of our parameters, by name.
         parts: for each of our names Marian's tensors, which stand one below the other in ours.
         settings: of the folder; some pieces may be excluded.
+        positions: the table as stored, if it is.
         folder: of the model, for messages.
     """
 
     def __init__(
         self,
-        outline: TransformerModel,
+        shapes: Mapping[str, Shape],
         parts: Mapping[str, Sequence[StoredTensor]],
         settings: MarianSettings,
         *,
+        positions: np.ndarray | None,
         folder: Path,
     ) -> None:
-        self._names = {id(value): key for key, value in outline.state_dict(keep_vars=True).items()}
-        self._outline = outline  # so that no id is given twice
+        self.positions = positions
+        self._shapes = shapes
         self._parts = parts
         self._excluded = list(settings.excluded)
         self._folder = folder
 
-    def read(self, parameter: Tensor) -> Tensor:
-        """A parameter of the outline in fp32.
+    def read(self, name: str) -> np.ndarray:
+        """A parameter in fp32.
 
         Raises:
             CheckpointError: it cannot be read, or is not finite.
         """
-        name = self._names[id(parameter)]
-        parts = [part.read().float() for part in self._parts[name]]
-        value = parts[0] if len(parts) == 1 else torch.cat(parts)
-        value = value.reshape(parameter.shape)
+        parts = [part.read().astype(np.float32) for part in self._parts[name]]
+        value = (parts[0] if len(parts) == 1 else np.concatenate(parts)).reshape(self._shapes[name])
         self._check(value, name)
         if name == "output.bias" and self._excluded:
-            value = value.clone()
-            value[self._excluded] = float("-inf")
+            value[self._excluded] = -np.inf
         return value
 
-    def read_rows(self, parameter: Tensor, *, at_once: int) -> Iterator[Tensor]:
-        """The same for a matrix, a few rows after the other: some ``at_once`` numbers of them.
+    def read_rows(self, name: str, *, at_once: int) -> Iterator[tuple[np.ndarray, None]]:
+        """A matrix in fp32, a few rows after the other: some ``at_once`` numbers of them.
 
         Raises:
             CheckpointError: as :meth:`read`.
         """
-        name = self._names[id(parameter)]
-        step = max(1, at_once // parameter.shape[1])
+        step = max(1, at_once // self._shapes[name][1])
         for part in self._parts[name]:
             for first in range(0, part.shape[0], step):
-                value = part.read(first, first + step).float()
+                value = part.read(first, min(first + step, part.shape[0])).astype(
+                    np.float32, copy=False
+                )
                 self._check(value, name)
-                yield value
+                yield value, None
 
-    def read_int8(self, parameter: Tensor) -> None:
-        """None: Marian's folders have no matrices in 8 bits."""
-        return
-
-    def _check(self, value: Tensor, name: str) -> None:
+    def _check(self, value: np.ndarray, name: str) -> None:
         if not is_finite(value):
             raise CheckpointError(f"{self._folder}: weight {name!r} holds NaN or infinity")
-
-
-def to_marian(model: TransformerModel) -> dict[str, Tensor]:
-    """Marian's tensors of a post-norm model, those that are tied once.
-
-    Sines and cosines of the positions alternate in some of our models and never in Marian's: the
-    features of the whole model are reordered then, which changes no result.
-    """
-    config = model.config
-    order = torch.arange(config.d_model)
-    if config.positions == "sinusoidal":
-        order = torch.cat([order[0::2], order[1::2]])
-    state = model.state_dict()
-    tensors: dict[str, Tensor] = {}
-    for ours, theirs in _names(config):
-        value = state[ours].detach().float()
-        inner, outer = _sides(ours)
-        value = value[order] if outer else value
-        value = value[:, order] if inner else value
-        parts = value.chunk(len(theirs))
-        tensors.update({name: part.clone() for name, part in zip(theirs, parts, strict=True)})
-    tables = {"source": "source_embedding.weight", "target": "target_embedding.weight"}
-    for side, name in tables.items():
-        tensors[side] = state[name].detach().float()[:, order].clone()
-    if config.zero_start:
-        tensors["target"][config.bos_id] = 0
-    tensors["output"] = state["output.weight"].detach().float()[:, order].clone()
-    bias = state.get("output.bias")
-    size = config.target_vocabulary
-    tensors["bias"] = torch.zeros(size) if bias is None else bias.detach().float().clone()
-    return tensors
 
 
 _Place = tuple[tuple[str, ...], tuple[int, ...]]
@@ -193,7 +136,7 @@ class _Given:
             f"{self._folder}: weight {names[0]!r} is missing; get the folder again, whole"
         )
 
-    def positions(self, config: TransformerConfig, computed: Tensor) -> Tensor | None:
+    def positions(self, config: TransformerConfig) -> np.ndarray | None:
         """The position table as stored, perhaps in half precision; None if there is none.
 
         Raises:
@@ -206,17 +149,18 @@ class _Given:
         shapes = [one.shape for one in found]
         if not all(len(shape) == 2 and shape[0] and shape[1] == config.d_model for shape in shapes):
             raise CheckpointError(f"{self._folder}: weight {names[0]!r} has a wrong shape")
-        count = min(len(computed), *(shape[0] for shape in shapes))
-        tables = [t.read()[:count].float() for t in found]
+        count = min(shape[0] for shape in shapes)
+        computed = sinusoids(count, config.d_model, halves=True)
+        tables = [t.read()[:count].astype(np.float32) for t in found]
         # Written so that NaN does not pass.
-        if not all(bool(((t - computed[:count]).abs() <= _ROUNDING).all()) for t in tables):
+        if not all(bool((np.abs(t - computed) <= _ROUNDING).all()) for t in tables):
             raise CheckpointError(
                 f"{self._folder}: weight {names[0]!r} holds no sinusoids; learned positions are "
                 "not supported"
             )
-        if not torch.equal(tables[0], tables[-1]):
+        if not np.array_equal(tables[0], tables[-1]):
             raise CheckpointError(f"{self._folder}: the two sides have different positions")
-        return torch.cat([tables[0], computed[count:]])
+        return tables[0]
 
     def nothing_left(self) -> None:
         """What transformers stores twice, or positions, may be left; nothing else."""
@@ -239,23 +183,23 @@ def _places(
 ) -> Iterator[tuple[str, list[_Place]]]:
     """Our names, each with Marian's tensors that it consists of."""
     config = settings.model
-    for ours, theirs in _names(config):
+    for ours, theirs in marian_names(config):
         first, *rest = shapes[ours]
         yield ours, [((name,), (first // len(theirs), *rest)) for name in theirs]
     shared = ("model.shared.weight",) if settings.shared_tables else ()
     sides = [(f"model.{side}.embed_tokens.weight",) for side in ("encoder", "decoder")]
     tied = config.tie_output
     one, two = (shared + side if tied else side + shared for side in sides)
-    table, other = (config.source_vocabulary, config.d_model), shapes["output.weight"]
-    source = one, table
-    target = source if config.share_embeddings else (two, other)
-    yield "source_embedding.weight", [source]
-    yield "target_embedding.weight", [target]
-    yield "output.weight", [target if tied else (("lm_head.weight",), other)]
+    other = config.target_vocabulary, config.d_model
+    yield "source_embedding.weight", [(one, (config.source_vocabulary, config.d_model))]
+    if not config.share_embeddings:
+        yield "target_embedding.weight", [(two, other)]
+    if not tied:
+        yield "output.weight", [(("lm_head.weight",), other)]
     yield "output.bias", [(("final_logits_bias",), (1, other[0]))]
 
 
-def _names(config: TransformerConfig) -> Iterator[tuple[str, list[str]]]:
+def marian_names(config: TransformerConfig) -> Iterator[tuple[str, list[str]]]:
     """Our names of everything inside the layers, with the tensors that Marian has for each."""
     for side, layers in (("encoder", config.encoder_layers), ("decoder", config.decoder_layers)):
         for n in range(layers):
@@ -280,14 +224,3 @@ def _names(config: TransformerConfig) -> Iterator[tuple[str, list[str]]]:
             for name, others in parts.items():
                 for kind in ("weight", "bias"):
                     yield f"{ours}.{name}.{kind}", [f"{theirs}.{o}.{kind}" for o in others]
-
-
-def _sides(name: str) -> tuple[bool, bool]:
-    """Whether a weight reads the model's features (columns), and whether it writes them (rows)."""
-    module, _, kind = name.rpartition(".")
-    part = module.rpartition(".")[2]
-    if part.endswith("norm"):
-        return False, True
-    reads = part in ("project_in", "project_query", "project_memory", "inner")
-    writes = part in ("project_out", "outer")
-    return reads and kind == "weight", writes

@@ -3,7 +3,6 @@
 from seq2seq.nn import recurrent, transformer  # noqa: F401  (they register themselves)
 from seq2seq.nn.model import (
     AnyModel,
-    AttentionLayout,
     DecoderState,
     Memory,
     Seq2SeqModel,
@@ -13,7 +12,6 @@ from seq2seq.nn.model import (
 
 __all__ = [
     "AnyModel",
-    "AttentionLayout",
     "DecoderState",
     "Memory",
     "Seq2SeqModel",

@@ -1,7 +1,7 @@
 """The contract that every architecture keeps, and the registry that builds them.
 
-Search, training and the trace are written against this file alone: they never ask which
-architecture they hold.
+Training is written against this file alone, and so is what stands between a search and a model
+that runs on PyTorch: nobody asks which architecture it holds.
 
 Shapes: ``rows`` is the batch (or batch times beam), ``S`` source pieces, ``T`` target pieces,
 ``V`` the target vocabulary. Masks are True where a token stands.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
@@ -19,21 +19,14 @@ from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from seq2seq import kernels
-from seq2seq.config import ConfigError, ModelConfig
+from seq2seq.config import AttentionLayout, ConfigError, ModelConfig
 
 __all__ = [
-    "AttentionLayout",
-    "Choices",
-    "Comparison",
     "DecoderState",
-    "Largest",
     "Memory",
     "Seq2SeqModel",
     "StepOutput",
     "build_model",
-    "choices",
-    "largest",
     "register",
 ]
 
@@ -112,81 +105,6 @@ class StepOutput(NamedTuple, Generic[StateT]):
     state: StateT
 
 
-class Largest(NamedTuple):
-    """The most probable next pieces.
-
-    Attributes:
-        log_probabilities: (rows, count) float32 in falling order; of a row whose logits are not
-            all numbers, none is one.
-        tokens: (rows, count) int64.
-        entropies: (rows,) of the whole distributions, in nats; None if not asked for.
-    """
-
-    log_probabilities: Tensor
-    tokens: Tensor
-    entropies: Tensor | None
-
-
-class Comparison(NamedTuple):
-    """Which continuations of several sentences' hypotheses are the best.
-
-    Attributes:
-        bases: for every row the cumulative score that its pieces add to.
-        bounds: rows at which sentences begin, and the number of rows.
-        barred: pieces that may not follow: of one row after the other, or the same for all.
-        ends: where those of each row end in ``barred``; empty if they are the same for all.
-        wanted: continuations per sentence.
-    """
-
-    bases: Sequence[float]
-    bounds: Sequence[int]
-    barred: Sequence[int]
-    ends: Sequence[int]
-    wanted: int
-
-
-class Choices(NamedTuple, Generic[StateT]):
-    """A step of which nothing but the most probable pieces is wanted; see :class:`StepOutput`.
-
-    Attributes:
-        best: of a :class:`Comparison`, if the model makes it along the way: (sentences, 3, wanted)
-            rows within the sentence (-1: none), pieces and ranks, and their log-probabilities; of
-            no sentence, if any row's logits are not all numbers.
-    """
-
-    largest: Largest
-    attention: Tensor | None
-    state: StateT
-    best: tuple[Tensor, Tensor] | None = None
-
-
-@dataclass(frozen=True)
-class AttentionLayout:
-    """Names of the layers and heads, in the order of the attention tensor's axes 1 and 2."""
-
-    layers: tuple[str, ...]
-    heads: tuple[str, ...]
-
-
-def largest(logits: Tensor, count: int, *, entropy: bool) -> Largest:
-    """The ``count`` most probable pieces of every row of logits (rows, V), any floating type."""
-    if kernels.loaded() and logits.device.type == "cpu":
-        found = torch.ops.seq2seq.largest(logits.float().contiguous(), count)
-        return Largest(*found)
-    raw = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
-    best, tokens = raw.topk(count, dim=-1)
-    if not entropy:
-        return Largest(best, tokens, None)
-    # p log p of an impossible piece is 0, not 0 times infinity.
-    return Largest(best, tokens, -(raw.exp() * raw.clamp_min(-1e30)).sum(-1))
-
-
-def choices(output: StepOutput[StateT], count: int, *, entropy: bool = False) -> Choices[StateT]:
-    """What :meth:`Seq2SeqModel.choose` gives, where a step gives all logits."""
-    best = largest(output.logits, count, entropy=entropy)
-    return Choices(best, output.attention, output.state)
-
-
 class Seq2SeqModel(nn.Module, ABC, Generic[MemoryT, StateT]):
     """A conditional language model of the target given the source.
 
@@ -199,9 +117,9 @@ class Seq2SeqModel(nn.Module, ABC, Generic[MemoryT, StateT]):
         self.config = config
 
     @property
-    @abstractmethod
     def attention_layout(self) -> AttentionLayout | None:
         """Layers and heads of the attention, or None for a model without attention."""
+        return self.config.attention_layout
 
     def settle(self) -> None:
         """Compute what is not stored, after weights were exchanged."""
@@ -227,22 +145,6 @@ class Seq2SeqModel(nn.Module, ABC, Generic[MemoryT, StateT]):
             tokens: (rows,) int64, the previous piece of each row (bos at first).
             state: of the same rows.
         """
-
-    def choose(
-        self,
-        tokens: Tensor,
-        state: StateT,
-        *,
-        count: int,
-        entropy: bool = False,
-        comparison: Comparison | None = None,
-    ) -> Choices[StateT]:
-        """:meth:`step`, of which only the ``count`` most probable pieces are wanted.
-
-        Args:
-            comparison: made by models for which it costs less together with the step.
-        """
-        return choices(self.step(tokens, state), count, entropy=entropy)
 
     @abstractmethod
     def hidden(self, memory: MemoryT, target_in: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from seq2seq.config import RecurrentConfig
 from seq2seq.nn.cells import CellState, RecurrentLayer, reverse_rows
 from seq2seq.nn.dropout import Dropout
-from seq2seq.nn.model import AttentionLayout, Seq2SeqModel, StepOutput, register
+from seq2seq.nn.model import Seq2SeqModel, StepOutput, register
 from seq2seq.nn.recurrent_decoder import (
     AdditiveDecoder,
     Decoder,
@@ -53,13 +53,6 @@ class RecurrentModel(Seq2SeqModel[RecurrentMemory, RecurrentState]):
             self.output.weight = self.target_embedding.weight
         for table in (self.source_embedding, self.target_embedding):
             nn.init.normal_(table.weight, std=width**-0.5)
-
-    @property
-    def attention_layout(self) -> AttentionLayout | None:
-        """One layer with one head, or None for a model without attention."""
-        if self.config.attention == "none":
-            return None
-        return AttentionLayout(layers=(f"{self.config.attention} attention",), heads=("head 1",))
 
     def encode(self, source: Tensor, source_mask: Tensor) -> RecurrentMemory:
         """See :meth:`Seq2SeqModel.encode`."""

@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seq2seq import parameters
 from seq2seq.config import TransformerConfig
 from seq2seq.nn.dropout import Dropout
 from seq2seq.nn.model import (
-    AttentionLayout,
     DecoderState,
     Memory,
     Seq2SeqModel,
@@ -63,17 +63,10 @@ def _tracing() -> bool:
 
 
 def sinusoids(length: int, width: int, *, halves: bool = False) -> Tensor:
-    """Position encodings (length, width) of section 3.5.
-
-    Sines and cosines alternate, or with ``halves`` all sines come before all cosines.
-    """
+    """See :func:`seq2seq.parameters.sinusoids`."""
     if torch.get_default_device().type == "meta":  # the shape is all that is asked for
         return torch.empty(length, width)
-    position = torch.arange(length, dtype=torch.float64)[:, None]
-    rate = torch.exp(torch.arange(0, width, 2, dtype=torch.float64) * (-math.log(1e4) / width))
-    waves = torch.sin(position * rate), torch.cos(position * rate)
-    table = torch.cat(waves, dim=1) if halves else torch.stack(waves, dim=2).flatten(1)
-    return table.float()
+    return torch.from_numpy(parameters.sinusoids(length, width, halves=halves))
 
 
 class FeedForward(nn.Module):
@@ -220,14 +213,6 @@ class TransformerModel(Seq2SeqModel[TransformerMemory, TransformerState]):
         if config.positions != "learned":
             length = max(config.max_positions, _LONGEST)
             self.position_table = sinusoids(length, config.d_model, halves=self._halves)
-
-    @property
-    def attention_layout(self) -> AttentionLayout:
-        """Every decoder layer, every head."""
-        return AttentionLayout(
-            layers=tuple(f"layer {n + 1}" for n in range(self.config.decoder_layers)),
-            heads=tuple(f"head {n + 1}" for n in range(self.config.heads)),
-        )
 
     def encode(self, source: Tensor, source_mask: Tensor) -> TransformerMemory:
         """See :meth:`Seq2SeqModel.encode`."""

@@ -18,6 +18,7 @@ from seq2seq.checkpoint import (
 )
 from seq2seq.config import ConfigError, Experiment, ModelConfig, read_json
 from seq2seq.nn import AnyModel, build_model
+from seq2seq.stored import Storage
 from seq2seq.text.moses_bpe import MosesBpe
 from seq2seq.training.card import (
     began_with,
@@ -27,7 +28,6 @@ from seq2seq.training.card import (
     training_of,
     with_results,
 )
-from seq2seq.weights import Storage
 
 __all__ = ["package"]
 

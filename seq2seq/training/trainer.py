@@ -22,6 +22,7 @@ from seq2seq.config import ConfigError, DataConfig, Experiment
 from seq2seq.files import write_json
 from seq2seq.manifest import is_checkpoint, read_checkpoint
 from seq2seq.nn import AnyModel, build_model
+from seq2seq.stored import CheckpointError
 from seq2seq.training.average import Average, Weights, best_average, write_tensors
 from seq2seq.training.corpus import Direction
 from seq2seq.training.data import (
@@ -45,7 +46,7 @@ from seq2seq.training.parallel import LossModule, Processes
 from seq2seq.training.progress import Progress
 from seq2seq.training.state import latest_state, load_state, save_state
 from seq2seq.training.validate import Validation, Vocabulary, validate
-from seq2seq.weights import CheckpointError, load_weights
+from seq2seq.weights import load_weights
 
 __all__ = ["Dataset", "TrainingError", "train"]
 

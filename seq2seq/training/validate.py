@@ -17,6 +17,7 @@ import torch
 
 from seq2seq.config import SearchConfig
 from seq2seq.decoding.search import search
+from seq2seq.inference.hosted import HostedModel
 from seq2seq.nn.model import AnyModel
 from seq2seq.training.corpus import Direction
 from seq2seq.training.data import ParallelIds, make_batch
@@ -125,13 +126,12 @@ def _teacher_forced(model: AnyModel, data: ParallelIds) -> tuple[float, float, i
 def _greedy_bleu(
     model: AnyModel, data: ParallelIds, vocabulary: Vocabulary, sentences: int, language: str
 ) -> float:
-    config = model.config
     greedy = SearchConfig(beam=1, length_factor=1.5)
     count = min(sentences, len(data))
     outputs = [""] * count
     for rows in _rows_by_length(data, count, 128):
-        batch = make_batch(data, rows, pad=config.pad_id, bos=config.bos_id)
-        results = search(model, batch.source.to(model.device), config=greedy, attention=False)
+        sources = [data.pair(row)[0].tolist() for row in rows]
+        results = search(HostedModel(model), sources, config=greedy, attention=False)
         for row, result in zip(rows, results, strict=True):
             outputs[row] = vocabulary.text(result.hypotheses[0].tokens)
     references = [vocabulary.text([int(i) for i in data.pair(row)[1]]) for row in range(count)]

@@ -159,7 +159,6 @@ def timed_app(file: Path, port: str) -> int:
             __import__(name)
 
     timed("import gradio", load)("seq2seq.ui", "gradio")  # the first sets variables, it is light
-    timed("import torch", load)("torch")
     timed("import the project's own", load)("seq2seq.ui.server")
 
     import gradio as gr

@@ -24,7 +24,8 @@ from seq2seq.checkpoint import (
     save_checkpoint,
 )
 from seq2seq.config import ConfigError, SearchConfig
-from seq2seq.weights import count_parameters, load_weights, save_weights
+from seq2seq.stored import count_parameters
+from seq2seq.weights import load_weights, save_weights
 
 
 def logits(model: Any) -> torch.Tensor:

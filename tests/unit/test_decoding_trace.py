@@ -15,11 +15,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import ARCHITECTURES, tiny_model
-from toys import BOS, EOS, UNK, ToyModel, normalised, padded, score
+from toys import BOS, EOS, UNK, ToyModel, normalised, score, search
 
 from seq2seq.config import SamplingConfig, SearchConfig
 from seq2seq.decoding.recorder import Recorder
-from seq2seq.decoding.search import SearchResult, search
+from seq2seq.decoding.search import SearchResult
 from seq2seq.decoding.trace import Candidate, Expansion, Trace
 from seq2seq.nn.model import AnyModel
 
@@ -195,7 +195,7 @@ def test_trace_is_complete_and_true(
     forced = st.lists(st.integers(UNK, 4), max_size=2)
     ended = st.builds(lambda head, end: [*head, EOS] if end else head, forced, st.booleans())
     prefixes = [data.draw(ended) for _ in rows]
-    results = search(model, padded(rows), config=config, prefixes=prefixes, trace=True)
+    results = search(model, rows, config=config, prefixes=prefixes, trace=True)
     for row, prefix, result in zip(rows, prefixes, results, strict=True):
         check_trace(model, row, result, config, prefix)
 
@@ -206,16 +206,14 @@ def test_trace_of_every_architecture(architecture: str) -> None:
     rows = [[7, 8, 9, EOS], [5, 30, 31, 32, 33, EOS]]
     config = SearchConfig(beam=4, n_best=2, max_length=7)
     with torch.inference_mode():
-        results = search(model, padded(rows), config=config, prefixes=[[], [8]], trace=True)
+        results = search(model, rows, config=config, prefixes=[[], [8]], trace=True)
         for row, prefix, result in zip(rows, [[], [8]], results, strict=True):
             check_trace(model, row, result, config, prefix)
 
 
 def beam_trace() -> Trace:
     config = SearchConfig(beam=3, max_length=6, trace_candidates=2)
-    (result,) = search(
-        ToyModel(seed=3, vocabulary=9), padded([[4, 5, EOS]]), config=config, trace=True
-    )
+    (result,) = search(ToyModel(seed=3, vocabulary=9), [[4, 5, EOS]], config=config, trace=True)
     assert result.trace is not None
     return result.trace
 
@@ -254,7 +252,7 @@ def test_many_readers_of_one_trace() -> None:
 
 def test_trace_without_attention_output_keeps_attention() -> None:
     (result,) = search(
-        ToyModel(), padded([[4, 5, EOS]]), config=SearchConfig(), trace=True, attention=False
+        ToyModel(), [[4, 5, EOS]], config=SearchConfig(), trace=True, attention=False
     )
     assert result.hypotheses[0].attention is None
     assert result.trace is not None
@@ -263,9 +261,7 @@ def test_trace_without_attention_output_keeps_attention() -> None:
 
 def test_beam_is_kept_full() -> None:
     config = SearchConfig(beam=3, max_length=8)
-    (result,) = search(
-        ToyModel(vocabulary=8, seed=4), padded([[4, 5, 6, EOS]]), config=config, trace=True
-    )
+    (result,) = search(ToyModel(vocabulary=8, seed=4), [[4, 5, 6, EOS]], config=config, trace=True)
     assert result.trace is not None
     first, *others = result.trace.steps
     assert len(first.expansions) == 1
@@ -281,9 +277,7 @@ def reasons(
 ) -> dict[str, list[Candidate]]:
     """Every candidate of one search by its reason."""
     model = ToyModel(vocabulary=8, seed=4, **options)  # type: ignore[arg-type]
-    (result,) = search(
-        model, padded([[4, 5, 6, EOS]]), config=config, prefixes=[prefix], trace=True
-    )
+    (result,) = search(model, [[4, 5, 6, EOS]], config=config, prefixes=[prefix], trace=True)
     assert result.trace is not None
     found: dict[str, list[Candidate]] = {}
     for expansion in expansions(result.trace):

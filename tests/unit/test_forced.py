@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from support import cpu_only, make_checkpoint  # noqa: F401
 
 from seq2seq import Translator
@@ -33,15 +32,13 @@ def test_rows_are_those_of_teacher_forcing(
         tags = int(target_tags)
         forced = [*one.target.ids[tags:-1], translator._text.eos_id]
         model = translator._runner.model.session()
-        with torch.inference_mode():
-            source = torch.tensor([one.source.ids])
-            memory = model.encode(source, torch.ones_like(source, dtype=torch.bool))
-            state = model.start(memory)
-            rows = []
-            for token in [model.config.bos_id, *forced[:-1]]:
-                step = model.step(torch.tensor([token]), state)
-                state = step.state
-                rows.append(step.attention[0].numpy())
+        state = model.start(model.encode([one.source.ids]))
+        rows = []
+        for token in [model.config.bos_id, *forced[:-1]]:
+            step = model.step([token], state)
+            state = step.state
+            assert step.attention is not None
+            rows.append(step.attention[0])
         expected = np.stack(rows)
         assert one.weights[: len(rows)] == pytest.approx(expected, abs=1e-5)
         # The last word: its rows while produced, and one step later.

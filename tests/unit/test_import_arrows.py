@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import make_checkpoint
+
+from seq2seq import kernels
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "seq2seq"
@@ -34,11 +37,12 @@ def touches(path: Path, *prefixes: str) -> set[str]:
 FORBIDDEN = {
     "seq2seq.text": ("torch", "seq2seq.nn", "seq2seq.decoding", "seq2seq.checkpoint"),
     "seq2seq.kernels": (
-        "seq2seq.config", "seq2seq.text", "seq2seq.nn", "seq2seq.decoding", "seq2seq.inference",
-        "seq2seq.checkpoint", "seq2seq.translator",
+        "torch", "seq2seq.config", "seq2seq.text", "seq2seq.nn", "seq2seq.decoding",
+        "seq2seq.inference", "seq2seq.checkpoint", "seq2seq.translator",
     ),
+    "seq2seq.parameters": ("torch", "seq2seq.nn", "seq2seq.decoding", "seq2seq.inference"),
     "seq2seq.inference": (
-        "seq2seq.text", "seq2seq.decoding", "seq2seq.checkpoint", "seq2seq.weights",
+        "seq2seq.text", "seq2seq.checkpoint", "seq2seq.stored", "seq2seq.weights",
         "seq2seq.runner", "seq2seq.translator", "seq2seq.training",
     ),
     "seq2seq.nn": (
@@ -46,7 +50,7 @@ FORBIDDEN = {
         "seq2seq.training",
     ),
     "seq2seq.decoding": (
-        "seq2seq.text", "seq2seq.nn.transformer", "seq2seq.nn.recurrent", "seq2seq.checkpoint",
+        "torch", "seq2seq.text", "seq2seq.nn", "seq2seq.inference", "seq2seq.checkpoint",
         "seq2seq.translation", "seq2seq.training",
     ),
     "seq2seq.hub": (
@@ -54,6 +58,7 @@ FORBIDDEN = {
         "seq2seq.ui", "seq2seq.training", "seq2seq.commands",
     ),
     "seq2seq.translation": ("torch", "seq2seq.nn", "seq2seq.checkpoint", "seq2seq.translator"),
+    "seq2seq.stored": ("torch", "seq2seq.nn", "seq2seq.text", "seq2seq.inference"),
     "seq2seq.checkpoint": ("seq2seq.translator", "seq2seq.decoding", "seq2seq.translation"),
     "seq2seq.ui": ("torch", "seq2seq.nn", "seq2seq.training"),
     "seq2seq.ui.figures": ("gradio", "seq2seq.translator", "seq2seq.checkpoint", "seq2seq.pool"),
@@ -101,6 +106,30 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.skipif(not kernels.loaded(), reason="no operators on this machine")
+def test_translating_on_a_cpu_needs_no_pytorch(tmp_path: Path) -> None:
+    """It takes longer to load than the model, and more memory."""
+    for architecture in ("transformer", "gru-additive"):
+        make_checkpoint(tmp_path / architecture, architecture=architecture, storage="int8")
+    code = (
+        "import sys\n"
+        "sys.modules['torch'] = None\n"  # an import of it fails
+        "from seq2seq import Translator\n"
+        "from seq2seq.config import SamplingConfig\n"
+        "for name in sys.argv[1:]:\n"
+        "    one = Translator.load(name)\n"
+        "    made = one.translate('Le chien aime un oiseau.', trace=True, prefix='A dog')\n"
+        "    made.trace.steps, one.occlusion(made), one.translate(['Le chien.'] * 3)\n"
+        "    one.translate('Le chien.', sample=SamplingConfig(top_p=0.9))\n"
+        "    print(one.card.precision)\n"
+    )
+    folders = [str(folder) for folder in tmp_path.iterdir()]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *folders], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["int8", "int8"]
 
 
 def test_training_needs_no_text_library_and_no_charts() -> None:

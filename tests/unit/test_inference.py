@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from support import ARCHITECTURES, make_checkpoint
-from torch import Tensor
 
 from seq2seq import kernels
 from seq2seq.checkpoint import CheckpointError, load_checkpoint
 from seq2seq.config import SearchConfig
+from seq2seq.decoding.model import SearchModel
+from seq2seq.decoding.readout import log_softmax
 from seq2seq.decoding.search import search
-from seq2seq.inference import InferenceModel, Precision, Session, available, choose
+from seq2seq.inference import InferenceModel, Precision, available, choose, compiled
+from seq2seq.inference.hosted import HostedModel
 from seq2seq.inference.int8 import Int8Embedding, Int8Linear, _levels, quantise
 from seq2seq.inference.pack import pack
 from seq2seq.inference.unit import TracedModel
 from seq2seq.nn import AnyModel
+from seq2seq.stored import Storage
 from seq2seq.translator import Translator
-from seq2seq.weights import Storage, load_weights, save_weights
+from seq2seq.weights import load_weights, save_weights
 
 needs_int8 = pytest.mark.skipif("int8" not in available(), reason="no int8 on this machine")
 
@@ -31,24 +36,31 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> AnyModel:
     return load_checkpoint(tmp_path / "x").model
 
 
-def sources(model: AnyModel, rows: int = 4) -> Tensor:
-    """Sentences of different lengths, padded."""
-    torch.manual_seed(2)
-    ids = torch.randint(4, model.config.source_vocabulary, (rows, 9))
-    for row in range(rows):
-        ids[row, 9 - 2 * row :] = model.config.pad_id
-    return ids
+def sources(model: AnyModel, rows: int = 4) -> list[list[int]]:
+    """Sentences of different lengths."""
+    chance = np.random.default_rng(2)
+    most = model.config.source_vocabulary
+    return [chance.integers(4, most, 9 - 2 * row).tolist() for row in range(rows)]
 
 
-def logits(model: AnyModel | Session, source: Tensor, target: Tensor) -> Tensor:
+def logits(
+    model: SearchModel, source: Sequence[Sequence[int]], target: Sequence[Sequence[int]]
+) -> np.ndarray:
     """Step by step."""
-    state = model.start(model.encode(source, source != model.config.pad_id))
+    state = model.start(model.encode(source))
     steps = []
-    for tokens in target.T:
+    for tokens in zip(*target, strict=True):
         output = model.step(tokens, state)
         steps.append(output.logits)
         state = output.state
-    return torch.stack(steps, dim=1)
+    return np.stack(steps, axis=1)
+
+
+def targets(model: AnyModel, length: int = 5) -> list[list[int]]:
+    """As many pieces after bos, of 4 sentences."""
+    chance = np.random.default_rng(3)
+    pieces = chance.integers(4, model.config.target_vocabulary, (4, length - 1)).tolist()
+    return [[model.config.bos_id, *row] for row in pieces]
 
 
 @needs_int8
@@ -103,25 +115,37 @@ def test_embeddings_of_8_bits() -> None:
 
 @pytest.mark.parametrize("precision", available())
 def test_close_to_the_model_and_equal_in_every_batch(model: AnyModel, precision: Precision) -> None:
-    fast = InferenceModel(model, precision=precision, unit=False)
-    source = sources(model)
-    target = torch.randint(4, model.config.target_vocabulary, (4, 5))
-    target[:, 0] = model.config.bos_id
-    with torch.inference_mode():
-        exact, found = logits(model, source, target), logits(fast.session(), source, target)
-        tolerance = 1e-4 if precision == "fp32" else 0.15 * float(exact.std())
-        assert (found - exact).abs().max() < tolerance
-        assert (fast.session().logits(source, target) - found).abs().max() < 1e-4  # all at once
-        fast = InferenceModel(model, precision=precision)
-        assert fast.wait()  # from here on a step is one unit
-        # The same products, but for a last bit that may round another way.
-        same = 1e-4 if precision == "fp32" else 0.03 * float(exact.std())
-        unit = logits(fast.session(), source, target)
-        assert (unit - found).abs().max() < same
-        for row in range(4):
-            length = 9 - 2 * row
-            ids, pieces = source[row : row + 1, :length], target[row : row + 1]
-            assert (logits(fast.session(), ids, pieces) - unit[row]).abs().max() < 1e-3
+    plain = InferenceModel(model, precision=precision, unit=False).session()
+    source, target = sources(model), targets(model)
+    exact, found = logits(HostedModel(model), source, target), logits(plain, source, target)
+    tolerance = 1e-4 if precision == "fp32" else 0.15 * float(exact.std())
+    assert np.abs(found - exact).max() < tolerance
+    fast = InferenceModel(model, precision=precision)
+    assert fast.wait()  # from here on a step is one unit
+    # The same products, but for a last bit that may round another way.
+    same = 1e-4 if precision == "fp32" else 0.03 * float(exact.std())
+    unit = logits(fast.session(), source, target)
+    assert np.abs(unit - found).max() < same
+    for row in range(4):
+        alone = logits(fast.session(), source[row : row + 1], target[row : row + 1])
+        assert np.abs(alone - unit[row]).max() < 1e-3
+
+
+@pytest.mark.parametrize("precision", available())
+def test_scores_are_those_of_the_logits(model: AnyModel, precision: Precision) -> None:
+    source, target = sources(model), targets(model)
+    wanted = [row[1:4] for row in target[:3]] + [target[3][1:3]]
+    fast = InferenceModel(model, precision=precision)
+    plain = InferenceModel(model, precision=precision, unit=False)
+    assert fast.wait()
+    for session in (plain.session(), fast.session()):
+        logs = log_softmax(logits(session, source, target).reshape(4 * 5, -1)).reshape(4, 5, -1)
+        for row, (pieces, found) in enumerate(
+            zip(wanted, session.score(source, wanted), strict=True)
+        ):
+            assert found == pytest.approx(
+                [logs[row, place, piece] for place, piece in enumerate(pieces)], abs=1e-3
+            )
 
 
 @pytest.mark.parametrize("precision", available())
@@ -163,9 +187,7 @@ def test_the_unit_is_made_when_there_were_some_sessions(
         fast._worker.join()
         assert fast.is_unit
         # A session goes on in the form in which it began.
-        with torch.inference_mode():
-            source = sources(model, 1)
-            logits(first, source, torch.full((1, 3), model.config.bos_id))
+        logits(first, sources(model, 1), [[model.config.bos_id] * 3])
         assert fast.memory_bytes > 0
     alone = InferenceModel(model, precision="fp32", unit=False)
     assert not alone.wait()
@@ -179,7 +201,8 @@ def test_without_a_compiler_the_step_is_traced(
     monkeypatch.setattr("seq2seq.kernels.build", lambda: False)
     fast = InferenceModel(model, precision="int8")
     assert fast.wait()
-    assert isinstance(fast._form, TracedModel)
+    assert isinstance(fast._form, HostedModel)
+    assert isinstance(fast._form._form, TracedModel)
 
 
 @pytest.mark.skipif(not kernels.loaded(), reason="no operators on this machine")
@@ -190,18 +213,16 @@ def test_weights_can_be_packed_from_the_disk_one_by_one(
 ) -> None:
     make_checkpoint(tmp_path / "x", architecture=architecture, storage=storage)
     whole = load_checkpoint(tmp_path / "x")
-    outline = load_checkpoint(tmp_path / "x", outline=True)
-    assert all(parameter.is_meta for parameter in outline.model.parameters())
+    stored = load_checkpoint(tmp_path / "x", whole=False)
     first = InferenceModel(whole.model, precision="int8")
-    second = InferenceModel(outline.model, precision="int8", stored=outline.stored)
+    second = InferenceModel(compiled(stored.info.model, stored.weights))
+    assert "model" not in vars(stored)  # nothing on PyTorch was built
     assert first.memory_bytes == second.memory_bytes
     assert second.is_unit
-    source = sources(whole.model)
-    target = torch.randint(4, whole.model.config.target_vocabulary, (4, 5))
-    with torch.inference_mode():
-        expected = logits(first.session(), source, target)
-        found = logits(second.session(), source, target)
-    assert (found - expected).abs().max() <= 0.03 * expected.std()
+    source, target = sources(whole.model), targets(whole.model)
+    expected = logits(first.session(), source, target)
+    found = logits(second.session(), source, target)
+    assert np.abs(found - expected).max() <= 0.03 * expected.std()
 
 
 @pytest.mark.skipif(not kernels.loaded(), reason="no operators on this machine")

@@ -8,20 +8,25 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 from seq2seq import kernels
 from seq2seq.config import ConfigError, ModelConfig, RecurrentConfig, TransformerConfig
-from seq2seq.inference import InferenceModel
+from seq2seq.inference import InferenceModel, Session
+from seq2seq.inference.hosted import HostedModel
 from seq2seq.inference.int8 import Int8Linear
-from seq2seq.inference.matrices import Matrices, linear
-from seq2seq.kernels import library
+from seq2seq.inference.matrices import quantise
+from seq2seq.inference.pack import pack
+from seq2seq.kernels import library, operators
 from seq2seq.nn import build_model
 
 needs_operators = pytest.mark.skipif(not kernels.loaded(), reason="not built on this machine")
@@ -32,6 +37,16 @@ def layer(out: int, width: int, *, bias: bool = True) -> nn.Linear:
     return nn.Linear(width, out, bias=bias).requires_grad_(False)
 
 
+def packed(given: nn.Linear, *, at_once: int = 50) -> operators.Packed:
+    """Its matrix, filled some rows at a time."""
+    matrix = operators.packed(*given.weight.shape)
+    for first in range(0, len(given.weight), at_once):
+        rows = slice(first, first + at_once)
+        bias = None if given.bias is None else given.bias[rows].numpy()
+        operators.pack_rows(matrix, *quantise(given.weight[rows].numpy()), bias, first=first)
+    return matrix
+
+
 @needs_operators
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 7, 33])
 @pytest.mark.parametrize(("out", "width"), [(1, 1), (64, 4), (65, 3), (200, 129), (640, 70)])
@@ -39,35 +54,46 @@ def test_products(rows: int, out: int, width: int) -> None:
     given = layer(out, width)
     x = torch.randn(rows, width) * torch.logspace(-8, 8, rows)[:, None]
     x[rows // 2] = 0
-    found = linear(x, Matrices().of(given))
+    found = operators.linear(x.numpy(), packed(given))
     expected = Int8Linear(given.weight, given.bias)(x)
     scale = x.abs().amax(1, keepdim=True) * width**0.5 / 127 + 1e-6
-    assert ((found - expected).abs() <= 0.2 * scale).all()
+    assert ((torch.from_numpy(found) - expected).abs() <= 0.2 * scale).all()
     for row in range(rows):
-        assert torch.equal(linear(x[row : row + 1], Matrices().of(given)), found[row : row + 1])
+        alone = operators.linear(x[row : row + 1].numpy(), packed(given))
+        assert np.array_equal(alone, found[row : row + 1])
 
 
 @needs_operators
 def test_what_is_not_a_number_stays_so() -> None:
     x = torch.zeros(3, 8)
     x[0, 3], x[1, 2] = float("nan"), float("inf")
-    found = linear(x, Matrices().of(layer(9, 8)))
-    assert not found[:2].isfinite().any()
-    assert found[2].isfinite().all()
+    found = operators.linear(x.numpy(), packed(layer(9, 8)))
+    assert not np.isfinite(found[:2]).any()
+    assert np.isfinite(found[2]).all()
     no_end = layer(9, 8)
     no_end.bias[4] = float("-inf")
-    assert linear(x, Matrices().of(no_end))[2, 4] == float("-inf")
+    assert operators.linear(x.numpy(), packed(no_end))[2, 4] == float("-inf")
 
 
 @needs_operators
 def test_tables_give_their_rows_and_refuse_others() -> None:
     given = layer(70, 33)
-    packed = Matrices().of(given)
-    found = torch.ops.seq2seq.lookup(torch.arange(70), packed)
+    matrix = packed(given)
+    found = torch.from_numpy(operators.lookup(range(70), matrix))
     assert (found - given.weight).abs().max() <= given.weight.abs().max() / 250
     for number in (-1, 70):
         with pytest.raises(RuntimeError, match=f"row {number} of a table of 70"):
-            torch.ops.seq2seq.lookup(torch.tensor([number]), packed)
+            operators.lookup([number], matrix)
+
+
+@needs_operators
+def test_a_matrix_takes_no_rows_and_no_inputs_but_its_own() -> None:
+    matrix = operators.packed(10, 4)
+    one = np.ones((1, 4), dtype=np.int8), np.ones(1, dtype=np.float32), None
+    with pytest.raises(ValueError, match=r"from 10 for a matrix \(10, 4\)"):
+        operators.pack_rows(matrix, *one, first=10)
+    with pytest.raises(ValueError, match="3 numbers for a matrix of 4 inputs"):
+        operators.linear(np.ones((2, 3), dtype=np.float32), matrix)
 
 
 @needs_operators
@@ -82,7 +108,10 @@ def test_the_largest(numbers: list[float], count: int, impossible: int) -> None:
     if len(numbers) > 1:
         logits[0, impossible % len(numbers)] = float("-inf")
     count = min(count, len(numbers))
-    values, tokens, entropies = torch.ops.seq2seq.largest(logits, count)
+    found = operators.largest(logits.numpy(), count)
+    values, tokens = torch.from_numpy(found.log_probabilities), torch.from_numpy(found.tokens)
+    assert found.entropies is not None
+    entropies = torch.from_numpy(found.entropies)
     logs = logits.double().log_softmax(-1)
     assert torch.allclose(values.double(), logs.sort(descending=True)[0][:, :count], atol=1e-5)
     assert torch.allclose(logs.gather(1, tokens), values.double(), atol=1e-5)
@@ -102,9 +131,9 @@ def test_one_that_is_not_a_number_spoils_the_row() -> None:
     logits[0, 70] = float("nan")
     logits[1] = float("-inf")
     logits[2, 5] = float("inf")
-    values, _, _ = torch.ops.seq2seq.largest(logits, 3)
-    assert values[:3].isnan().all()
-    assert values[3].isfinite().all()
+    values = operators.largest(logits.numpy(), 3).log_probabilities
+    assert np.isnan(values[:3]).all()
+    assert np.isfinite(values[3]).all()
 
 
 def transformers() -> Iterator[ModelConfig]:
@@ -141,55 +170,69 @@ def recurrents() -> Iterator[ModelConfig]:
             continue
 
 
-def walk(model: InferenceModel, source: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
+def sentences(model: Session, *, count: int, length: int) -> list[list[int]]:
+    """Sentences of ever fewer pieces."""
+    chance = np.random.default_rng(2)
+    most = model.config.source_vocabulary
+    return [chance.integers(4, most, length - 2 * n).tolist() for n in range(count)]
+
+
+def walk(model: Session) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     """Logits and attention of 12 steps in which hypotheses come and go."""
-    session = model.session()
-    state = session.start(session.encode(source, source != model.config.pad_id))
-    chance = torch.Generator().manual_seed(3)
-    rows = len(source)
+    state = model.start(model.encode(sentences(model, count=4, length=9)))
+    chance = np.random.default_rng(3)
+    rows = 4
     for _ in range(12):
-        tokens = torch.randint(1, model.config.target_vocabulary, (rows,), generator=chance)
-        output = session.step(tokens, state)
+        tokens = chance.integers(1, model.config.target_vocabulary, rows).tolist()
+        output = model.step(tokens, state)
         yield output.logits, output.attention
-        index = torch.randint(rows, (2 + 2 * (rows % 7),), generator=chance)[::2]
+        index = chance.integers(0, rows, 1 + rows % 7).tolist()
         state, rows = output.state.select(index), len(index)
 
 
+def operated(config: ModelConfig) -> Session:
+    """A model with random weights on the operators."""
+    torch.manual_seed(1)
+    return InferenceModel(build_model(config).eval(), precision="int8").session()
+
+
 @needs_operators
-@pytest.mark.parametrize("index", [[0, 4], [-1]])
+@pytest.mark.parametrize("index", [[0, 4], [-5]])
 def test_rows_that_are_not_there_cannot_be_selected(index: list[int]) -> None:
-    model = InferenceModel(build_model(next(iter(transformers()))).eval(), precision="int8")
-    source = torch.randint(4, model.config.source_vocabulary, (4, 9))
-    with torch.inference_mode():
-        session = model.session()
-        state = session.start(session.encode(source, source != model.config.pad_id))
-        tokens = torch.ones(len(index), dtype=torch.int64)
-        with pytest.raises(RuntimeError, match="row"):
-            session.step(tokens, state.select(torch.tensor(index)))
+    model = operated(next(transformers()))
+    state = model.start(model.encode(sentences(model, count=4, length=9)))
+    with pytest.raises(RuntimeError, match="row"):
+        model.step([1] * len(index), state.select(index))
+
+
+@needs_operators
+@pytest.mark.parametrize("config", [next(transformers()), next(recurrents())])
+def test_a_step_takes_as_many_pieces_as_there_are_rows(config: ModelConfig) -> None:
+    model = operated(config)
+    state = model.start(model.encode([[5, 6], [7]]))
+    for tokens in ([4], [4, 4, 4]):
+        with pytest.raises(RuntimeError, match="other rows"):
+            model.step(tokens, state)
 
 
 @needs_operators
 @pytest.mark.parametrize("config", [*transformers(), *recurrents()])
 def test_every_model_does_what_its_modules_do(config: ModelConfig) -> None:
     torch.manual_seed(1)
-    model = build_model(config).eval()
-    source = torch.randint(4, config.source_vocabulary, (4, 9))
-    for row in range(4):
-        source[row, 9 - 2 * row :] = config.pad_id
-    with torch.inference_mode():
-        plain = walk(InferenceModel(model, precision="int8", unit=False), source)
-        fast = walk(InferenceModel(model, precision="int8"), source)
-        for (logits, attention), (found, weights) in zip(plain, fast, strict=True):
-            # An input that rounds to the neighbouring one of 127 levels, here and there.
-            assert (found - logits).abs().max() < 0.1 * logits.std()
-            if attention is None:
-                assert weights is None
-                continue
-            assert weights is not None
-            assert weights.shape == attention.shape
-            assert (weights - attention).abs().max() < 0.02
-            assert torch.equal(weights == 0, attention == 0)
-            assert torch.allclose(weights.sum(-1), torch.ones(1))
+    plain = HostedModel(pack(build_model(config).eval()))
+    for (logits, attention), (found, weights) in zip(
+        walk(plain), walk(operated(config)), strict=True
+    ):
+        # An input that rounds to the neighbouring one of 127 levels, here and there.
+        assert np.abs(found - logits).max() < 0.1 * logits.std()
+        if attention is None:
+            assert weights is None
+            continue
+        assert weights is not None
+        assert weights.shape == attention.shape
+        assert np.abs(weights - attention).max() < 0.02
+        assert np.array_equal(weights == 0, attention == 0)
+        assert np.allclose(weights.sum(-1), 1)
 
 
 @needs_operators
@@ -209,78 +252,126 @@ def test_choosing_is_reading_the_logits(config: ModelConfig, vocabulary: int, th
         target_vocabulary=vocabulary,
         share_embeddings=True,
     )
-    torch.manual_seed(1)
-    session = InferenceModel(build_model(config).eval(), precision="int8").session()
-    source = torch.randint(4, 90, (12, 5))
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    session = operated(config)
+    before = kernels.threads()
+    kernels.set_threads(threads)
     try:
-        with torch.inference_mode():
-            state = session.start(session.encode(source, source != config.pad_id))
-            tokens = torch.randint(4, 90, (12,))
-            output = session.step(tokens, state)
-            found = session.choose(tokens, state, count=7)
+        chance = np.random.default_rng(1)
+        state = session.start(session.encode(chance.integers(4, 90, (12, 5)).tolist()))
+        tokens = chance.integers(4, 90, 12).tolist()
+        logits = torch.from_numpy(session.step(tokens, state).logits)
+        found = session.choose(tokens, state, count=7).largest
     finally:
-        torch.set_num_threads(before)
-    logs = output.logits.log_softmax(-1)
-    largest = found.largest.log_probabilities
+        kernels.set_threads(before)
+    logs = logits.log_softmax(-1)
+    largest = torch.from_numpy(found.log_probabilities)
     assert torch.allclose(largest, logs.topk(7)[0], atol=1e-4)
-    assert torch.allclose(largest, logs.gather(1, found.largest.tokens), atol=1e-4)
-    assert found.largest.entropies is not None
-    assert torch.allclose(
-        found.largest.entropies, torch.special.entr(logs.exp()).sum(-1), atol=1e-3
+    assert torch.allclose(largest, logs.gather(1, torch.from_numpy(found.tokens)), atol=1e-4)
+    assert found.entropies is not None
+    entropies = torch.special.entr(logs.exp()).sum(-1)
+    assert torch.allclose(torch.from_numpy(found.entropies), entropies, atol=1e-3)
+
+
+@needs_operators
+def test_threads_change_nothing_whoever_else_is_at_work() -> None:
+    config = dataclasses.replace(
+        next(transformers()), source_vocabulary=300_001, target_vocabulary=300_001
     )
+    session = operated(config)
+
+    def translate(_: int) -> np.ndarray:
+        state = session.start(session.encode([[5, 6, 7]] * 3))
+        steps = []
+        for _ in range(5):
+            found = session.choose([7, 8, 9], state, count=4)
+            steps.append(found.largest.log_probabilities)
+            state = found.state
+        return np.array(steps)
+
+    before = kernels.threads()
+    try:
+        kernels.set_threads(1)
+        expected = translate(0)
+        kernels.set_threads(3)
+        with ThreadPoolExecutor(4) as pool:
+            for found in pool.map(translate, range(12)):
+                assert np.allclose(found, expected, atol=1e-5)
+    finally:
+        kernels.set_threads(before)
+
+
+@needs_operators
+def test_a_fork_has_threads_of_its_own() -> None:
+    """The helpers of a process are not in its children, who must not wait for them."""
+    done = subprocess.run(
+        [sys.executable, "-c", _FORKED], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.count("same") == 2
+
+
+_FORKED = """
+import os, numpy as np
+from seq2seq import kernels
+from seq2seq.kernels import operators
+assert kernels.load()
+kernels.set_threads(2)
+matrix = operators.packed(100_000, 64)
+values = np.full((100_000, 64), 3, dtype=np.int8)
+operators.pack_rows(matrix, values, np.ones(100_000, dtype=np.float32), None, first=0)
+def work():
+    return operators.linear(np.ones((2, 64), dtype=np.float32), matrix)
+expected = work()
+child = os.fork()
+print("same" if np.array_equal(work(), expected) else "other", flush=True)
+if not child:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
 
 
 @needs_operators
 def test_states_that_share_a_cache_do_not_disturb_each_other() -> None:
-    torch.manual_seed(1)
-    model = InferenceModel(build_model(next(transformers())).eval(), precision="int8")
-    session = model.session()
-    source = torch.randint(4, 90, (2, 5))
-    with torch.inference_mode():
-        first = session.step(
-            torch.tensor([5, 6]), session.start(session.encode(source, source > 0))
-        )
-        again = [session.step(torch.tensor(t), first.state) for t in ([7, 8], [9, 9], [7, 8])]
-        later = [session.step(torch.tensor([4, 4]), step.state).logits for step in again]
-    assert torch.equal(again[0].logits, again[2].logits)
-    assert torch.equal(later[0], later[2])
-    assert not torch.equal(later[0], later[1])
+    session = operated(next(transformers()))
+    first = session.step([5, 6], session.start(session.encode([[5, 6, 7], [8, 9]])))
+    again = [session.step(t, first.state) for t in ([7, 8], [9, 9], [7, 8])]
+    later = [session.step([4, 4], step.state).logits for step in again]
+    assert np.array_equal(again[0].logits, again[2].logits)
+    assert np.array_equal(later[0], later[2])
+    assert not np.array_equal(later[0], later[1])
 
 
 @needs_operators
 def test_a_cache_keeps_what_hypotheses_need_and_no_more() -> None:
-    torch.manual_seed(1)
-    model = InferenceModel(build_model(next(transformers())).eval(), precision="int8")
-    session = model.session()
-    source = torch.randint(4, 90, (1, 5))
-    written = torch.empty(4, 0, dtype=torch.int64)
-    with torch.inference_mode():
-        memory = session.encode(source, source > 0)
-        state = session.start(memory).select(torch.zeros(4, dtype=torch.int64))
-        for _ in range(70):
-            rows = torch.randint(4, (4,))
-            tokens = torch.randint(4, 90, (4,))
-            written = torch.cat([written[rows], tokens[:, None]], dim=1)
-            output = session.step(tokens, state.select(rows))
-            state = output.state
-        again = session.start(memory).select(torch.zeros(4, dtype=torch.int64))
-        for tokens in written.T:
-            alone = session.step(tokens, again)
-            again = alone.state
-    assert torch.equal(output.logits, alone.logits)
+    session = operated(next(transformers()))
+    chance = np.random.default_rng(1)
+    written = np.empty((4, 0), dtype=np.int64)
+    memory = session.encode([[5, 6, 7, 8, 9]])
+    state = session.start(memory).select([0] * 4)
+    for _ in range(70):
+        rows, tokens = chance.integers(0, 4, 4), chance.integers(4, 90, 4)
+        written = np.concatenate([written[rows], tokens[:, None]], axis=1)
+        output = session.step(tokens.tolist(), state.select(rows.tolist()))
+        state = output.state
+    again = session.start(memory).select([0] * 4)
+    for tokens in written.T:
+        alone = session.step(tokens.tolist(), again)
+        again = alone.state
+    assert np.array_equal(output.logits, alone.logits)
     assert state.cache.used < 0.7 * 4 * 70
 
 
 _ELSEWHERE = """
-import sys, torch
-torch.ops.load_library(sys.argv[1])
-values, scale, bias, x, expected, chosen = torch.load(sys.argv[2], weights_only=True)
-packed = torch.ops.seq2seq.pack(values, scale, bias)
-assert torch.allclose(torch.ops.seq2seq.linear(x, packed), expected, rtol=1e-5, atol=1e-5)
-found = torch.ops.seq2seq.largest(expected, 5)
-assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(found, chosen, strict=True))
+import sys, numpy as np
+from pathlib import Path
+from seq2seq.kernels import library, operators
+library._opened.append(library._open(Path(sys.argv[1])))
+given = np.load(sys.argv[2])
+matrix = operators.packed(*given["values"].shape)
+operators.pack_rows(matrix, given["values"], given["scale"], given["bias"], first=0)
+assert np.allclose(operators.linear(given["x"], matrix), given["expected"], rtol=1e-5, atol=1e-5)
+found = operators.largest(given["expected"], 5)
+assert np.allclose(found.log_probabilities, given["largest"], atol=1e-4)
+assert np.array_equal(found.tokens, given["tokens"])
 """
 
 
@@ -294,13 +385,20 @@ def test_other_processors_give_the_same(
     flags = [f"-march={processor}" if f == "-march=native" else f for f in library._FLAGS]
     monkeypatch.setattr(library, "_FLAGS", tuple(flags))
     library._compile(tmp_path / "operators.so")
-    torch.manual_seed(5)
-    values = torch.randint(-127, 128, (130, 77), dtype=torch.int8)
-    scale, bias, x = torch.rand(130), torch.randn(130), torch.randn(9, 77)
-    expected = torch.ops.seq2seq.linear(x, torch.ops.seq2seq.pack(values, scale, bias))
-    chosen = torch.ops.seq2seq.largest(expected, 5)
-    torch.save((values, scale, bias, x, expected, chosen), tmp_path / "given.pt")
-    command = [sys.executable, "-c", _ELSEWHERE, tmp_path / "operators.so", tmp_path / "given.pt"]
+    chance = np.random.default_rng(5)
+    values = chance.integers(-127, 128, (130, 77), dtype=np.int8)
+    scale, bias = (chance.random(130, dtype=np.float32) for _ in range(2))
+    x = chance.standard_normal((9, 77), dtype=np.float32)
+    matrix = operators.packed(130, 77)
+    operators.pack_rows(matrix, values, scale, bias, first=0)
+    expected = operators.linear(x, matrix)
+    largest, tokens, _ = operators.largest(expected, 5)
+    np.savez(
+        tmp_path / "given.npz",
+        values=values, scale=scale, bias=bias, x=x, expected=expected, largest=largest,
+        tokens=tokens,
+    )  # fmt: skip
+    command = [sys.executable, "-c", _ELSEWHERE, tmp_path / "operators.so", tmp_path / "given.npz"]
     subprocess.run(command, check=True)
 
 
@@ -309,10 +407,14 @@ class TestBuilding:
     def fresh(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         """As in a new process of somebody whose cache is empty."""
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        monkeypatch.setitem(library._state, "loaded", False)
-        loads: list[str] = []
-        monkeypatch.setattr(torch.ops, "load_library", loads.append)
-        self.loads = loads
+        monkeypatch.setattr(library, "_opened", [])
+        self.loads: list[str] = []
+
+        def open_(path: Path) -> SimpleNamespace:
+            self.loads.append(str(path))
+            return SimpleNamespace(seq2seq_set_threads=lambda _: None)
+
+        monkeypatch.setattr(library, "_open", open_)
         library._path.cache_clear()
         yield
         library._path.cache_clear()
@@ -334,7 +436,7 @@ class TestBuilding:
         assert kernels.build()
         (built,) = (tmp_path / "seq2seq-explorer").iterdir()
         assert self.loads == [str(built)]
-        monkeypatch.setitem(library._state, "loaded", False)
+        monkeypatch.setattr(library, "_opened", [])
         assert kernels.load()
         assert kernels.build()
         assert (tmp_path / "bin" / "c++.log").read_text().count("built") == 1
@@ -358,10 +460,10 @@ class TestBuilding:
     ) -> None:
         self.compiler(tmp_path / "bin", monkeypatch, 'for last; do :; done; : > "$last"')
 
-        def fail(_: str) -> None:
+        def fail(_: Path) -> None:
             raise OSError("wrong ELF class")
 
-        monkeypatch.setattr(torch.ops, "load_library", fail)
+        monkeypatch.setattr(library, "_open", fail)
         assert not kernels.build()
         assert not kernels.loaded()
 

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,9 @@ from support import ARCHITECTURES, FRENCH, SHORT_SEARCH, make_checkpoint
 from seq2seq.checkpoint import load_checkpoint
 from seq2seq.config import SearchConfig
 from seq2seq.decoding.search import SearchResult, search
-from seq2seq.nn import AnyModel
 from seq2seq.runner import Runner
 
-CPU = torch.device("cpu")
+CPU = "cpu"
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -65,8 +64,8 @@ def test_a_device_too_small_for_the_model(tmp_path: Path, caplog: pytest.LogCapt
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     checkpoint.model.to = run_out  # type: ignore[assignment, method-assign]
-    poor = Runner(checkpoint, device=torch.device("cuda:0"))
-    assert (poor.device, poor.dtype) == (CPU, torch.float32)
+    poor = Runner(checkpoint, device="cuda:0")
+    assert poor.device == CPU
     found, other = (
         runner.run([(5, 6, 2)], config=SHORT_SEARCH, prefixes=[()]) for runner in (poor, wanted)
     )
@@ -79,7 +78,7 @@ def test_a_device_too_small_for_the_model(tmp_path: Path, caplog: pytest.LogCapt
 def with_room_for(most: int, sizes: list[int]) -> Callable[..., list[SearchResult]]:
     """A search on a device with memory for so many sentences."""
 
-    def small(model: AnyModel, source: torch.Tensor, **options: Any) -> list[SearchResult]:
+    def small(model: Any, source: Sequence[Sequence[int]], **options: Any) -> list[SearchResult]:
         sizes.append(len(source))
         if len(source) > most:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -114,7 +113,9 @@ def test_a_batch_of_which_no_sentence_fits_goes_to_the_cpu_as_one(
     sizes: list[int] = []
     full = with_room_for(0, sizes)
 
-    def on_the_device(model: Any, source: torch.Tensor, **options: Any) -> list[SearchResult]:
+    def on_the_device(
+        model: Any, source: Sequence[Sequence[int]], **options: Any
+    ) -> list[SearchResult]:
         poor = len(sizes) < 4
         return full(model, source, **options) if poor else search(model, source, **options)
 

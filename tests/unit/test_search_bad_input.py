@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from toys import EOS, ToyModel, padded, score
+from toys import EOS, ToyModel, score, search
 
 from seq2seq.config import SamplingConfig, SearchConfig
-from seq2seq.decoding.search import SearchError, search
+from seq2seq.decoding.search import SearchError
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (torch.tensor([[4, 2], [0, 0]]), "row 1 has no pieces"),
-        (torch.tensor([[4, 0, 2]]), "padding between"),
-        (torch.tensor([[4, 77]]), "id 77"),
-        (torch.tensor([4, 2]), r"\(rows, S\)"),
-        (torch.tensor([[4.0, 2.0]]), "integer"),
-        (torch.zeros(1, 0, dtype=torch.long), "row 0 has no pieces"),
+        ([[4, 2], []], "source 1 has no pieces"),
+        ([[4, 0, 2]], "source 0 holds padding"),
+        ([[4, 2, 0]], "source 0 holds padding"),
+        ([[4, 77]], "source 0 holds id 77, but the vocabulary ends at 5"),
+        ([[4, -1]], "source 0 holds id -1"),
+        ([[4.0, 2.0]], "source 0 holds 4.0, which is no id"),
+        ([[4, True]], "source 0 holds True, which is no id"),
+        (["ab"], "source 0 holds 'a', which is no id"),
     ],
 )
-def test_impossible_source_is_refused(source: torch.Tensor, message: str) -> None:
+def test_impossible_source_is_refused(source: Any, message: str) -> None:
     with pytest.raises(SearchError, match=message):
         search(ToyModel(), source, config=SearchConfig())
 
 
 def test_number_of_prefixes_must_fit() -> None:
     with pytest.raises(SearchError, match="2 sentences need as many prefixes, not 1"):
-        search(ToyModel(), padded([[4], [4]]), config=SearchConfig(), prefixes=[[4]])
+        search(ToyModel(), [[4], [4]], config=SearchConfig(), prefixes=[[4]])
 
 
 def test_empty_batch_gives_nothing() -> None:
-    assert search(ToyModel(), torch.zeros(0, 3, dtype=torch.long), config=SearchConfig()) == []
+    assert search(ToyModel(), [], config=SearchConfig()) == []
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -50,25 +53,25 @@ def test_scores_that_are_no_numbers_are_refused(
     model = ToyModel()
     model.bias[5] = value
     with pytest.raises(SearchError, match="not finite"):
-        search(model, padded([[4, 5, EOS]]), config=config, prefixes=[forced])
+        search(model, [[4, 5, EOS]], config=config, prefixes=[forced])
 
 
 def test_impossible_piece_is_never_produced() -> None:
     model = ToyModel(vocabulary=6, ending=-3.0)
     model.bias[5] = -math.inf
     config = SearchConfig(beam=4, n_best=4, max_length=6)
-    (result,) = search(model, padded([[4, 5, EOS]]), config=config, trace=True)
+    (result,) = search(model, [[4, 5, EOS]], config=config, trace=True)
     assert all(5 not in h.tokens for h in result.hypotheses)
     assert result.trace is not None
     assert all(math.isfinite(e.entropy) for step in result.trace.steps for e in step.expansions)
     with pytest.raises(SearchError, match="forced piece 5 a probability of 0"):
-        search(model, padded([[4, EOS]]), config=config, prefixes=[[4, 5]])
+        search(model, [[4, EOS]], config=config, prefixes=[[4, 5]])
 
 
 def test_half_precision_scores_are_read_as_single() -> None:
     model = ToyModel(vocabulary=8).to(torch.bfloat16)
     config = SearchConfig(beam=4, n_best=2, max_length=6)
-    (result,) = search(model, padded([[4, 5, EOS]]), config=config, trace=True)
+    (result,) = search(model, [[4, 5, EOS]], config=config, trace=True)
     best = result.hypotheses[0]
     assert best.attention is not None
     assert best.attention.dtype == np.float32

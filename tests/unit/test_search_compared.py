@@ -20,10 +20,9 @@ from search_support import (
     sources,
 )
 from support import ARCHITECTURES, tiny_model
-from toys import EOS, UNK, ToyModel, allowed, everything, greedy, normalised, padded, score
+from toys import EOS, UNK, ToyModel, allowed, everything, greedy, normalised, score, search
 
 from seq2seq.config import SamplingConfig, SearchConfig
-from seq2seq.decoding.search import search
 
 
 @FEW
@@ -43,7 +42,7 @@ def test_wide_beam_finds_what_enumeration_finds(
         config, beam=64, n_best=5, max_length=longest, min_length=min(config.min_length, longest)
     )
     expected = everything(model, source, config, prefix=prefix)[:5]
-    (result,) = search(model, padded([source]), config=config, prefixes=[prefix])
+    (result,) = search(model, [source], config=config, prefixes=[prefix])
     ended = [h for h in result.hypotheses if h.ended]
     assert [h.score for h in ended] == pytest.approx([value for value, _ in expected], abs=1e-5)
     for hypothesis in ended:  # equal scores may stand in any order, so look at each by itself
@@ -69,7 +68,7 @@ def test_wide_beam_ranks_as_enumeration_does(formula: str, alpha: float, coverag
     for seed in range(6):
         model = ToyModel(vocabulary=5, seed=seed, sharpness=1.0)
         source = [3, 4, 4, EOS]
-        (result,) = search(model, padded([source]), config=config)
+        (result,) = search(model, [source], config=config)
         expected = [scored.tokens for _, scored in everything(model, source, config)[:8]]
         assert [h.tokens for h in result.hypotheses] == expected
 
@@ -82,7 +81,7 @@ def test_beam_of_one_is_greedy(
     config = dataclasses.replace(
         config, beam=1, n_best=1, max_length=max(config.max_length or 0, len(prefix))
     )
-    results = search(model, padded(rows), config=config, prefixes=[prefix] * len(rows))
+    results = search(model, rows, config=config, prefixes=[prefix] * len(rows))
     for row, result in zip(rows, results, strict=True):
         assert result.hypotheses[0].tokens == greedy(model, row, config, prefix=prefix)
 
@@ -93,9 +92,9 @@ def test_batched_equals_single(
     model: ToyModel, rows: list[list[int]], config: SearchConfig, data: st.DataObject
 ) -> None:
     prefixes = [data.draw(prefix) for _ in rows]
-    together = search(model, padded(rows), config=config, prefixes=prefixes, trace=True)
+    together = search(model, rows, config=config, prefixes=prefixes, trace=True)
     for row, forced, result in zip(rows, prefixes, together, strict=True):
-        (alone,) = search(model, padded([row]), config=config, prefixes=[forced])
+        (alone,) = search(model, [row], config=config, prefixes=[forced])
         assert same(result, alone, close=1e-5)
 
 
@@ -114,8 +113,8 @@ def test_every_architecture(architecture: str, config: SearchConfig) -> None:
     rows = [[7, 8, 9, 10, EOS], [5, EOS], [11, 12, EOS]]
     prefixes = [[], [9, 10], [6]]
     with torch.inference_mode():
-        together = search(model, padded(rows), config=config, prefixes=prefixes, trace=True)
+        together = search(model, rows, config=config, prefixes=prefixes, trace=True)
         for row, forced, result in zip(rows, prefixes, together, strict=True):
-            (alone,) = search(model, padded([row]), config=config, prefixes=[forced])
+            (alone,) = search(model, [row], config=config, prefixes=[forced])
             assert same(result, alone, close=1e-5)
             check_hypotheses(model, row, result, config)

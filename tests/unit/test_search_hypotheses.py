@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from search_support import FEW, MANY, anything, check_hypotheses, models, prefix, same, sources
-from toys import EOS, ToyModel, padded, score
+from toys import EOS, ToyModel, score, search
 
 from seq2seq.config import SearchConfig
-from seq2seq.decoding.search import PartialHypothesis, search
+from seq2seq.decoding.search import PartialHypothesis
 
 # --- At its end -------------------------------------------------------------------------------
 
@@ -23,7 +23,7 @@ def test_hypotheses_tell_the_truth(
     model: ToyModel, rows: list[list[int]], config: SearchConfig, data: st.DataObject
 ) -> None:
     prefixes = [data.draw(prefix) for _ in rows]
-    results = search(model, padded(rows), config=config, prefixes=prefixes)
+    results = search(model, rows, config=config, prefixes=prefixes)
     for row, forced, result in zip(rows, prefixes, results, strict=True):
         check_hypotheses(model, row, result, config)
         for hypothesis in result.hypotheses:
@@ -40,9 +40,9 @@ def test_hypotheses_tell_the_truth(
 def test_trace_and_attention_change_nothing(
     model: ToyModel, rows: list[list[int]], config: SearchConfig
 ) -> None:
-    plain = search(model, padded(rows), config=config)
-    traced = search(model, padded(rows), config=config, trace=True)
-    bare = search(model, padded(rows), config=config, attention=False)
+    plain = search(model, rows, config=config)
+    traced = search(model, rows, config=config, trace=True)
+    bare = search(model, rows, config=config, attention=False)
     for one, two, three in zip(plain, traced, bare, strict=True):
         assert same(one, two)
         assert two.trace is not None
@@ -54,7 +54,7 @@ def test_trace_and_attention_change_nothing(
 def test_n_best_only_lengthens_the_list() -> None:
     for seed in range(10):
         model = ToyModel(vocabulary=8, seed=seed)
-        source = padded([[4, 5, 6, EOS]])
+        source = [[4, 5, 6, EOS]]
         few, many = (
             search(model, source, config=SearchConfig(beam=5, n_best=n, max_length=12))[0]
             for n in (1, 5)
@@ -73,9 +73,7 @@ def test_every_step_is_reported(
     model: ToyModel, rows: list[list[int]], config: SearchConfig
 ) -> None:
     seen: list[list[PartialHypothesis]] = []
-    results = search(
-        model, padded(rows), config=config, on_step=lambda partial: seen.append(list(partial))
-    )
+    results = search(model, rows, config=config, on_step=lambda partial: seen.append(list(partial)))
     assert all(len(partial) == len(rows) for partial in seen)
     for number, row in enumerate(rows):
         for step, partial in enumerate(seen):
@@ -106,7 +104,7 @@ def test_stopping_a_row_returns_its_best_so_far(
         return asked[row] >= steps[row]
 
     config = dataclasses.replace(config, max_length=9, min_length=9, no_repeat_ngram=0)
-    results = search(model, padded(rows), config=config, should_stop=should_stop, trace=True)
+    results = search(model, rows, config=config, should_stop=should_stop, trace=True)
     assert asked == steps[: len(rows)]
     for result, count in zip(results, steps, strict=False):
         assert all(len(h.tokens) == count and not h.ended for h in result.hypotheses)

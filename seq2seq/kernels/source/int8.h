@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #if defined(__AMX_INT8__) && defined(__linux__)
@@ -16,16 +18,11 @@
 #include <unistd.h>
 #endif
 
-#include <torch/csrc/stable/ops.h>
-#include <torch/headeronly/util/Exception.h>
-#include <torch/csrc/stable/tensor.h>
-
 #include "lanes.h"
 #include "math.h"
+#include "threads.h"
 
 namespace seq2seq {
-
-using torch::stable::Tensor;
 
 constexpr int64_t kGroup = 64;        // outputs that are stored side by side
 constexpr int64_t kSide = 4;          // vectors of them that are computed side by side
@@ -55,7 +52,6 @@ struct Matrix {
     bias = scale + groups * kGroup;
     values = reinterpret_cast<const std::uint8_t*>(bias + groups * kGroup);
   }
-  explicit Matrix(const Tensor& tensor) : Matrix(tensor.const_data_ptr()) {}
 
   static int64_t memory(int64_t out, int64_t in) {
     const int64_t outs = padded(out, kGroup);
@@ -68,7 +64,10 @@ struct Matrix {
 
   // Row `number` of the matrix as floats, as a table of embeddings gives it.
   void row(float* x, int64_t number) const {
-    STD_TORCH_CHECK(number >= 0 && number < out, "row ", number, " of a table of ", out);
+    if (number < 0 || number >= out) {
+      throw std::out_of_range("row " + std::to_string(number) + " of a table of " +
+                              std::to_string(out));
+    }
     const std::uint8_t* from = group(number / kGroup) + (number % kGroup) * 4;
     for (int64_t i = 0; i < in; i++) {
       x[i] = (static_cast<int>(from[i / 4 * kGroup * 4 + i % 4]) - 128) * scale[number];
@@ -261,13 +260,11 @@ inline void groups(const Place& to, const Matrix& m, const Quantised& x, int64_t
   }
 }
 
-// While it lives, the calling thread shares its products with PyTorch's other threads: if the model is
-// so large that this pays, and if nobody else is at work, who would be in each other's way.
+// While it lives, the calling thread shares its products with its helpers: if the model is so large
+// that this pays, and if nobody else is at work, who would be in each other's way.
 class Sharing {
  public:
-  explicit Sharing(const std::vector<Tensor>& weights) {
-    int64_t bytes = 0;
-    for (const Tensor& tensor : weights) bytes += tensor.numel() * tensor.element_size();
+  explicit Sharing(int64_t bytes) {
     allowed() = at_work()++ == 0 && bytes >= kLargeModel;
   }
   ~Sharing() {
@@ -279,7 +276,7 @@ class Sharing {
 
   // Threads for a product with this matrix.
   static int64_t threads(const Matrix& m) {
-    return allowed() && m.bytes() >= kShared ? torch::stable::get_num_threads() : 1;
+    return allowed() && m.bytes() >= kShared ? Team::get().threads() : 1;
   }
 
  private:
@@ -299,7 +296,7 @@ inline void multiply(float* y, const Matrix& m, const Quantised& x, int64_t rows
     groups({y, m.out}, m, x, rows, 0, m.groups);
     return;
   }
-  torch::stable::parallel_for(0, m.groups, 1, [&](int64_t begin, int64_t end) {
+  Team::get().share(m.groups, [&](int64_t begin, int64_t end) {
     groups({y, m.out}, m, x, rows, begin, end);
   });
 }

@@ -160,7 +160,7 @@ inline void multiply_and_read(const Largest& to, const Matrix& m, const float* x
   if (threads == 1) {
     work(0);
   } else {
-    torch::stable::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
+    Team::get().share(threads, [&](int64_t begin, int64_t end) {
       for (int64_t thread = begin; thread < end; thread++) work(thread);
     });
   }

@@ -62,7 +62,7 @@ struct RecurrentPlan {
   bool has_cell, input_feeding, has_readout;
   RecurrentAttention attention;
 
-  explicit RecurrentPlan(const std::vector<int64_t>& plan)
+  explicit RecurrentPlan(const int64_t* plan)
       : layers(plan[0]), size(plan[1]), has_cell(plan[2] != 0), input_feeding(plan[3] != 0),
         has_readout(plan[4] != 0), attention(static_cast<RecurrentAttention>(plan[5])) {}
 };
@@ -105,11 +105,11 @@ inline void look(float* context, float* weights, const float* query, const float
 // layer.
 inline void step_recurrent(const Output& output, float* attention, const int64_t* tokens, int64_t rows,
                            const RecurrentPast& past, const RecurrentPlan& plan,
-                           const std::vector<Tensor>& weights) {
+                           const void* const* weights) {
   const Matrix table(weights[0]), first(weights[1]);
   const int64_t size = plan.size, width = table.in, layers = plan.layers;
   const bool additive = plan.attention == kAdditive, luong = plan.attention == kLuong;
-  const Tensor* after = &weights[1 + 2 * layers];
+  const void* const* after = weights + 1 + 2 * layers;
   const int64_t values = past.value_width;
   std::vector<float> x(rows * first.in), context(rows * values), top(rows * size);
   const auto read_top = [&] {
@@ -120,7 +120,7 @@ inline void step_recurrent(const Output& output, float* attention, const int64_t
   };
   if (additive) {  // the context comes from the state before the step
     const Matrix query(after[0]);
-    const float* score = static_cast<const float*>(after[1].const_data_ptr());
+    const float* score = static_cast<const float*>(after[1]);
     std::vector<float> queries(rows * query.out);
     read_top();
     multiply(queries.data(), query, top.data(), rows);
@@ -157,7 +157,7 @@ inline void step_recurrent(const Output& output, float* attention, const int64_t
     }
   }
   // What the output layer reads.
-  const Tensor* readout = after + (additive ? 2 : 0);
+  const void* const* readout = after + (additive ? 2 : 0);
   std::vector<float> read = inputs, parts;
   if (additive) {
     const Matrix matrix(readout[0]);
@@ -192,7 +192,7 @@ inline void step_recurrent(const Output& output, float* attention, const int64_t
     read.resize(rows * matrix.out);
     multiply(read.data(), matrix, inputs.data(), rows);
   }
-  output.project(Matrix(weights.back()), read.data(), rows);
+  output.project(Matrix(readout[plan.has_readout ? 1 : 0]), read.data(), rows);
 }
 
 }  // namespace seq2seq

@@ -16,13 +16,15 @@ struct TransformerPlan {
   float embedding_scale;
   int64_t zero_token;  // whose embedding is a zero vector; -1 if there is none
 
-  TransformerPlan(const std::vector<int64_t>& plan, int64_t width)
+  TransformerPlan(const int64_t* plan, int64_t width)
       : layers(plan[0]), heads(plan[1]), width(width), norm_first(plan[2] != 0),
         activation(static_cast<Activation>(plan[3])),
         embedding_scale(plan[4] ? std::sqrt(static_cast<float>(width)) : 1.0f),
         zero_token(plan[5]) {}
 
   int64_t head_width() const { return width / heads; }
+  // The place of a decoder's output layer among its weights.
+  int64_t last() const { return 2 + 7 * layers + (norm_first ? 1 : 0); }
   float scale() const { return 1.0f / std::sqrt(static_cast<float>(head_width())); }
 };
 
@@ -91,13 +93,13 @@ class Stream {
 // `weights`: table, positions, then per layer the projections in and out of the attention, the two
 // matrices of the feed-forward block and the norms, at last the final norm if norms come first.
 inline void encode_transformer(float* states, const int64_t* pieces,
-                               const std::vector<int64_t>& starts, const TransformerPlan& plan,
-                               const std::vector<Tensor>& weights) {
-  const int64_t rows = starts.back(), width = plan.width, part = plan.head_width();
+                               const int64_t* starts, int64_t sentences,
+                               const TransformerPlan& plan, const void* const* weights) {
+  const int64_t rows = starts[sentences], width = plan.width, part = plan.head_width();
   const Matrix table(weights[0]);
-  const float* positions = static_cast<const float*>(weights[1].const_data_ptr());
+  const float* positions = static_cast<const float*>(weights[1]);
   Stream stream(plan, rows, Matrix(weights[4]).out);
-  for (size_t s = 0; s + 1 < starts.size(); s++) {
+  for (int64_t s = 0; s < sentences; s++) {
     for (int64_t n = starts[s]; n < starts[s + 1]; n++) {
       embed(&stream.x[n * width], table, pieces[n], positions + (n - starts[s]) * width, plan);
     }
@@ -105,10 +107,10 @@ inline void encode_transformer(float* states, const int64_t* pieces,
   std::vector<float> parts(rows * 3 * width);
   Columns keys;
   for (int64_t layer = 0; layer < plan.layers; layer++) {
-    const Tensor* w = &weights[2 + 5 * layer];
-    const Norms norms{static_cast<const float*>(w[4].const_data_ptr()), width};
+    const void* const* w = weights + 2 + 5 * layer;
+    const Norms norms{static_cast<const float*>(w[4]), width};
     multiply(parts.data(), Matrix(w[0]), stream.before(norms, 0), rows);
-    for (size_t s = 0; s + 1 < starts.size(); s++) {
+    for (int64_t s = 0; s < sentences; s++) {
       const float* sentence = &parts[starts[s] * 3 * width];
       for (int64_t head = 0; head < plan.heads; head++) {
         const float* own = sentence + head * part;
@@ -124,7 +126,7 @@ inline void encode_transformer(float* states, const int64_t* pieces,
     stream.feed_forward(Matrix(w[2]), Matrix(w[3]), norms, 1);
   }
   if (plan.norm_first) {
-    const Norms last{static_cast<const float*>(weights.back().const_data_ptr()), width};
+    const Norms last{static_cast<const float*>(weights[2 + 5 * plan.layers]), width};
     last.apply(states, stream.x.data(), 0, rows);
   } else {
     std::copy(stream.x.begin(), stream.x.end(), states);
@@ -139,6 +141,8 @@ struct TransformerPast {
   int64_t length;
   const int64_t* starts;  // (sentences + 1,): of each sentence among all source pieces
   int64_t source;         // source pieces of the longest
+  const float* pairs;     // (layers, pieces, 2 * width): keys and values of the source pieces
+  int64_t pieces;         // of all sentences
 };
 
 // One step for all rows: the output, and attention (rows, layers, heads, source), which is expected
@@ -146,22 +150,20 @@ struct TransformerPast {
 //
 // `weights`: table, positions, then per layer the self-attention's projections in and out, the
 // cross-attention's query and output, the two matrices of the feed-forward block and the norms, then
-// the final norm if norms come first, and the output layer. `memory`: per layer keys and values
-// (source pieces of all sentences, 2 * width).
+// the final norm if norms come first, and the output layer.
 inline void step_transformer(const Output& output, float* attention, const int64_t* tokens, int64_t rows,
                              const TransformerPast& past, const TransformerPlan& plan,
-                             const std::vector<Tensor>& memory,
-                             const std::vector<Tensor>& weights) {
+                             const void* const* weights) {
   const int64_t width = plan.width, heads = plan.heads, part = plan.head_width();
   const int64_t entry = plan.layers * 2 * width, length = past.length, source = past.source;
   const Matrix table(weights[0]);
-  const float* position = static_cast<const float*>(weights[1].const_data_ptr()) + length * width;
+  const float* position = static_cast<const float*>(weights[1]) + length * width;
   Stream stream(plan, rows, Matrix(weights[6]).out);
   for (int64_t n = 0; n < rows; n++) embed(&stream.x[n * width], table, tokens[n], position, plan);
   std::vector<float> parts(rows * 3 * width), scores(heads * (length + 1));
   for (int64_t layer = 0; layer < plan.layers; layer++) {
-    const Tensor* w = &weights[2 + 7 * layer];
-    const Norms norms{static_cast<const float*>(w[6].const_data_ptr()), width};
+    const void* const* w = weights + 2 + 7 * layer;
+    const Norms norms{static_cast<const float*>(w[6]), width};
     // The target's pieces.
     multiply(parts.data(), Matrix(w[0]), stream.before(norms, 0), rows);
     for (int64_t n = 0; n < rows; n++) {
@@ -192,7 +194,7 @@ inline void step_transformer(const Output& output, float* attention, const int64
     stream.add(Matrix(w[1]), stream.context.data(), norms, 0);
     // The source's.
     multiply(parts.data(), Matrix(w[2]), stream.before(norms, 1), rows);
-    const float* pairs = static_cast<const float*>(memory[layer].const_data_ptr());
+    const float* pairs = past.pairs + layer * past.pieces * 2 * width;
     for (int64_t n = 0; n < rows; n++) {
       const int64_t sentence = past.paths[n * (length + 2)], begin = past.starts[sentence];
       const int64_t pieces = past.starts[sentence + 1] - begin;
@@ -208,11 +210,10 @@ inline void step_transformer(const Output& output, float* attention, const int64
     stream.feed_forward(Matrix(w[4]), Matrix(w[5]), norms, 2);
   }
   if (plan.norm_first) {
-    const Norms last{static_cast<const float*>(weights[2 + 7 * plan.layers].const_data_ptr()),
-                     width};
+    const Norms last{static_cast<const float*>(weights[2 + 7 * plan.layers]), width};
     last.apply(stream.x.data(), stream.x.data(), 0, rows);
   }
-  output.project(Matrix(weights.back()), stream.x.data(), rows);
+  output.project(Matrix(weights[plan.last()]), stream.x.data(), rows);
 }
 
 }  // namespace seq2seq

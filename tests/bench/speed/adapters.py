@@ -8,6 +8,7 @@ others do not.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -78,18 +79,17 @@ def load(folder: Path, contender: Contender) -> Adapter:
 
 class _Ours:
     def __init__(self, folder: Path, contender: Contender) -> None:
-        import torch
-
         from seq2seq import kernels
         from seq2seq.formats import load_model
         from seq2seq.runner import Runner
 
-        torch.set_num_threads(contender.threads)
         name = "ours-fp32" if contender.kind == "fp32" else contender.stored
         kind: Any = contender.kind
-        packed = kind == "int8" and kernels.load()  # as Translator.load does it
-        checkpoint = load_model(folder / name, outline=packed)
-        self.runner = Runner(checkpoint, device=torch.device("cpu"), precision=kind)
+        kernels.set_threads(contender.threads)
+        checkpoint = load_model(folder / name, whole=False)  # as Translator.load does it
+        self.runner = Runner(checkpoint, device="cpu", precision=kind)
+        if torch := sys.modules.get("torch"):  # 8 bits do without it
+            torch.set_num_threads(contender.threads)
         assert self.runner.precision == contender.kind, "this machine lacks it"
         self._order: list[int] | None = None
         if contender.stored.startswith("marian"):

@@ -11,7 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+
+from seq2seq.kernels import operators
+from seq2seq.kernels.library import opened
 
 __all__ = ["bandwidth", "best_of", "busy_seconds", "describe", "empty_call", "int8_peak", "speeds"]
 
@@ -91,33 +95,32 @@ def int8_peak(*, threads: int) -> float:
     By the fastest of our product, oneDNN's, and that of 16-bit numbers, whose rate 8 bits can
     have too.
     """
-    from seq2seq.inference.int8 import Int8Linear
-
     rows, inner, columns = 512, 1024, 2048
-    layer, x = Int8Linear(torch.randn(columns, inner), None), torch.randn(rows, inner)
+    x, matrix = torch.randn(rows, inner), operators.packed(columns, inner)
+    values = np.ones((columns, inner), dtype=np.int8)
+    operators.pack_rows(matrix, values, np.ones(columns, dtype=np.float32), None, first=0)
     small = torch.randint(-9, 9, (rows, inner), dtype=torch.int8)
     other = torch.randint(-9, 9, (columns, inner), dtype=torch.int8).t()
     half, weight = x.bfloat16(), torch.randn(inner, columns).bfloat16()
-    ways = (lambda: layer(x), lambda: torch._int_mm(small, other), lambda: half @ weight)
+    ways = (
+        lambda: operators.linear(x.numpy(), matrix),
+        lambda: torch._int_mm(small, other),
+        lambda: half @ weight,
+    )
     with torch.inference_mode():
         fastest = _with_threads(threads, lambda: min(map(best_of, ways)))
     return rows * inner * columns / fastest / 1e9
 
 
 def empty_call() -> float:
-    """Microseconds of the cheapest operator inside a traced unit, called one by one."""
-    count = 1000
+    """Microseconds of an operator that does nothing."""
+    count, call = 1000, opened().seq2seq_threads
 
-    class Chain(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            for _ in range(count):
-                x = x + 1
-            return x
+    def calls() -> None:
+        for _ in range(count):
+            call()
 
-    x = torch.zeros(1)
-    with torch.inference_mode():
-        chain = torch.jit.freeze(torch.jit.trace(Chain().eval(), (x,)))
-        return best_of(lambda: chain(x)) * 1e6 / count
+    return best_of(calls) * 1e6 / count
 
 
 def best_of(run: Callable[[], Any], *, count: int = 20) -> float:

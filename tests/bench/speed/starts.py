@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +14,6 @@ __all__ = ["starts"]
 
 _WANTED = {"opus": (1.3, 1.0)}
 """Our peak over that of CTranslate2 int8: the most, and the goal."""
-
-
-def library_alone() -> float | None:
-    """Memory of a Python process that has loaded PyTorch's C++ library and no more, in MB.
-
-    Neither Python's part of PyTorch nor a model: below this no process that uses it can stay.
-    """
-    found = importlib.util.find_spec("torch")
-    library = Path(str(found and found.origin)).parent / "lib" / "libtorch_cpu.so"
-    if not library.is_file():
-        return None
-    script = (
-        f"import ctypes; ctypes.CDLL({str(library)!r})\n"
-        "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    return int(done.stdout.split()[1]) / 1024
 
 
 def starts(size: Size, root: Path, *, runs: int) -> dict[str, Any]:
@@ -86,16 +64,7 @@ def starts(size: Size, root: Path, *, runs: int) -> dict[str, Any]:
     if peer:
         most, goal = _WANTED.get(size.name, (None, None))
         alone, batch = (ours[key] / peer[key] for key in ("peak_sentence_mb", "peak_batch_mb"))
-        library = library_alone()
-        report["peak"] = {
-            "ratio": alone,
-            "with_batch": batch,
-            "most": most,
-            "goal": goal,
-            "library_mb": library,
-        }
+        report["peak"] = {"ratio": alone, "with_batch": batch, "most": most, "goal": goal}
         wanted = f", at most {most}, goal {goal}" if most else ""
         print(f"  peak over CTranslate2's: {alone:.2f}{wanted}; after a batch too {batch:.2f}")
-        if library:
-            print(f"  PyTorch's C++ library alone in Python, not imported: {library:.1f} MB")
     return report

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-import torch
-from torch.profiler import ProfilerActivity, profile
-
-from seq2seq.config import SearchConfig
+from seq2seq import kernels
+from seq2seq.config import ModelConfig, SearchConfig
 from seq2seq.formats import load_model
-from seq2seq.nn import AnyModel
+from seq2seq.kernels import operators
+from seq2seq.parameters import parameter_shapes, tables
 from seq2seq.runner import Runner
 from speed.machine import bandwidth, empty_call, int8_peak
 from speed.models import Size, build, sentences
@@ -34,10 +34,10 @@ def step_profile(size: Size, root: Path, *, beam: int) -> dict[str, Any]:
     bandwidth at which as much memory is read again and again; the products over the peak of
     8-bit products; and the operators called over that of the cheapest one.
     """
-    torch.set_num_threads(1)
-    checkpoint = load_model(build(size, root) / "ours")
-    weights = step_weights(checkpoint.model)
-    runner = Runner(checkpoint, device=torch.device("cpu"), precision="int8")
+    kernels.set_threads(1)
+    checkpoint = load_model(build(size, root) / "ours", whole=False)
+    weights = step_weights(checkpoint.info.model)
+    runner = Runner(checkpoint, device="cpu", precision="int8")
     model = runner.model
     model.wait()
     source = sentences(size, count=1, length=_SOURCE)
@@ -50,7 +50,7 @@ def step_profile(size: Size, root: Path, *, beam: int) -> dict[str, Any]:
         translate()
     parts = _parts(model, translate)
     seconds = parts["steps_ms"] / parts["steps"] / 1000
-    calls, operators = _operators(model, source, rows=beam)
+    calls = _calls(model, source, rows=beam)
     speed, peak, empty = bandwidth(weights / 2**20, threads=1), int8_peak(threads=1), empty_call()
     floor = {
         "bytes_ms": weights / speed / 1e6,
@@ -62,21 +62,21 @@ def step_profile(size: Size, root: Path, *, beam: int) -> dict[str, Any]:
         "size": size.name, "rows": beam, "step_ms": 1000 * seconds, "floor_ms": least,
         "times_floor": 1000 * seconds / least, **floor, "weight_mb": weights / 1e6,
         "bandwidth_gb_s": speed, "peak_g_products_s": peak, "empty_call_us": empty,
-        "calls": calls, "operators": operators, "translation": parts,
+        "calls": calls, "translation": parts,
     }  # fmt: skip
     _print(report)
     return report
 
 
-def step_weights(model: AnyModel) -> int:
+def step_weights(config: ModelConfig) -> int:
     """Numbers in the matrices that one step multiplies by."""
+    shapes = parameter_shapes(config)
     counts = [
-        weight.numel()
-        for name, weight in model.named_parameters()
-        if name.startswith("decoder.") and weight.dim() == 2 and not any(p in name for p in _ONCE)
+        math.prod(shape)
+        for name, shape in shapes.items()
+        if name.startswith("decoder.") and len(shape) == 2 and not any(p in name for p in _ONCE)
     ]
-    table = model.output.weight
-    return sum(counts) + table.numel()
+    return sum(counts) + math.prod(shapes[tables(config)[2]])
 
 
 def _parts(model: Any, translate: Callable[[], Any], runs: int = 15) -> dict[str, float]:
@@ -102,6 +102,14 @@ def _counted(model: Any) -> Iterator[list[float]]:
     times: list[float] = []
     begin = model.session
 
+    class Timed:
+        def __init__(self) -> None:
+            self._session = begin()
+
+        def __getattr__(self, name: str) -> Any:
+            found = getattr(self._session, name)
+            return timed(found) if name in ("step", "choose") else found
+
     def timed(step: Callable[..., Any]) -> Callable[..., Any]:
         def called(*arguments: Any, **options: Any) -> Any:
             begun = time.perf_counter()
@@ -111,41 +119,21 @@ def _counted(model: Any) -> Iterator[list[float]]:
 
         return called
 
-    def session() -> Any:
-        found = begin()
-        found.step, found.choose = timed(found.step), timed(found.choose)
-        return found
-
-    model.session = session
+    model.session = Timed
     try:
         yield times
     finally:
         del model.session
 
 
-def _operators(
-    model: Any, source: list[list[int]], *, rows: int
-) -> tuple[int, dict[str, dict[str, float]]]:
-    """Operators called by a step but not by another operator, and the dearest kinds."""
-    with torch.inference_mode():
-        session = model.session()
-        ids = torch.tensor(source)
-        memory = session.encode(ids, torch.ones_like(ids, dtype=torch.bool))
-        state = session.start(memory).select(torch.zeros(rows, dtype=torch.int64))
-        tokens = torch.full((rows,), session.config.unk_id)
-        for _ in range(_TOKENS // 2):
-            state = session.step(tokens, state).state
-        with profile(activities=[ProfilerActivity.CPU]) as found:
-            session.choose(tokens, state, count=2 * rows if rows > 1 else 1)
-    called = [event for event in found.events() if "::" in event.name]
-    outer = [e for e in called if e.cpu_parent is None or "::" not in e.cpu_parent.name]
-    microseconds: Counter[str] = Counter()
-    counts = Counter(event.name for event in outer)
-    for event in outer:
-        microseconds[event.name] += event.cpu_time_total
-    return len(outer), {
-        name: {"us": us, "calls": counts[name]} for name, us in microseconds.most_common(8)
-    }
+def _calls(model: Any, source: list[list[int]], *, rows: int) -> int:
+    """Operators that a step calls."""
+    session = model.session()
+    state = session.start(session.encode(source)).select([0] * rows)
+    tokens = [session.config.unk_id] * rows
+    with mock.patch.object(operators, "_run", wraps=operators._run) as run:
+        session.choose(tokens, state, count=2 * rows if rows > 1 else 1)
+    return run.call_count
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -162,5 +150,3 @@ def _print(report: dict[str, Any]) -> None:
         f"  a translation: {whole['whole_ms']:.2f} ms, of which encoder {whole['encoder_ms']:.2f}, "
         f"{whole['steps']:.0f} steps {whole['steps_ms']:.2f}, between {whole['between_ms']:.2f}"
     )
-    for name, one in report["operators"].items():
-        print(f"    {name:60} {one['calls']:4.0f} calls {one['us']:8.0f} us (while profiled)")
