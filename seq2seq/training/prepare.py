@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from seq2seq.config import ConfigError, DataConfig, Experiment
 from seq2seq.files import new_folder, write_json
-from seq2seq.manifest import is_checkpoint
 from seq2seq.text.encoding import TextError
 from seq2seq.text.moses_bpe import MosesBpe
+from seq2seq.training.beginning import text_folder
 from seq2seq.training.corpus import (
     Corpus,
     Direction,
@@ -109,7 +109,7 @@ def _learn(config: DataConfig, corpus: Corpus) -> MosesBpe:
 
 def _taken_over(config: DataConfig, begin: Path) -> MosesBpe:
     """The vocabulary of another run, or of a checkpoint."""
-    folder = begin if is_checkpoint(begin) else begin / "dataset"
+    folder = text_folder(begin)
     try:
         return MosesBpe.load(folder, languages=config.languages, target_tags=config.target_tags)
     except TextError as error:
