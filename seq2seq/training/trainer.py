@@ -166,7 +166,7 @@ class _Run:
             except (KeyError, RuntimeError) as error:
                 raise ConfigError(f"{saved}: does not fit this configuration") from error
         elif experiment.begin is not None:
-            begin_with(folder.parent / experiment.begin, self.optimizer)
+            begin_with(folder.parent / experiment.begin, self.optimizer, model_config)
         if processes.first:
             write_json(folder / "experiment.json", experiment.to_dict())
             write_json(folder / "model.json", model_config.to_dict())
