@@ -252,6 +252,10 @@ def test_text_in_one_language_becomes_training_pairs(
         "Ma sœur achète une pomme aujourd'hui.\tMy sister buys an apple today.\n"
     )
     assert main([*words, "--column", "3"]) == 2
+    before = out.read_bytes()
+    (tmp_path / "dev.tsv").write_text("My sister buys an apple today.\t" + lines[2], "utf-8")
+    assert main([*words, "--without", str(tmp_path / "dev.tsv")]) == 1  # nothing new is made
+    assert out.read_bytes() == before
 
 
 def test_a_sentence_and_why(translator: Translator) -> None:
