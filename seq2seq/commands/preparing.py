@@ -119,4 +119,10 @@ def overlap(options: argparse.Namespace) -> None:
 def prepare(options: argparse.Namespace) -> None:
     """Text to ids on disk."""
     experiment = Experiment.read(options.config)
-    write_dataset(experiment, data=options.data, out=run_folder(options, experiment))
+    out = run_folder(options, experiment)
+    report = write_dataset(experiment, data=options.data, out=out)
+    print(
+        f"{out / 'dataset'}: {report['train']:,} pairs to train on, "
+        f"{sum(report['dev'].values()):,} to validate on, {report['vocabulary']:,} pieces",
+        file=sys.stderr,
+    )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -35,13 +36,16 @@ from seq2seq.training.data import dev_split, train_split, write_ids
 __all__ = ["prepare"]
 
 
-def prepare(experiment: Experiment, *, data: Sequence[Path], out: Path) -> None:
+def prepare(experiment: Experiment, *, data: Sequence[Path], out: Path) -> dict[str, Any]:
     """Write the dataset folder ``out/dataset`` for an experiment.
 
     Args:
         experiment: its ``data`` section says what to read and how to clean.
         data: folders in which its files are looked for, in this order.
         out: folder of the run.
+
+    Returns:
+        What ``dataset.json`` says.
 
     Raises:
         ConfigError: a file is missing, not UTF-8, or has a line with too few columns; what is
@@ -81,16 +85,15 @@ def prepare(experiment: Experiment, *, data: Sequence[Path], out: Path) -> None:
         counts["too long"] = sum(map(len, corpus.values())) - kept
         for direction, pairs in dev.items():
             _write_split(folder, dev_split(direction), {direction: pairs}, _cutter(text))
-        write_json(
-            folder / "dataset.json",
-            {
-                "data": config.to_dict(),
-                "vocabulary": text.vocabulary_size,
-                "train": kept,
-                "dev": {"-".join(direction): len(pairs) for direction, pairs in dev.items()},
-                "cleaning": dict(counts),
-            },
-        )
+        report = {
+            "data": config.to_dict(),
+            "vocabulary": text.vocabulary_size,
+            "train": kept,
+            "dev": {"-".join(direction): len(pairs) for direction, pairs in dev.items()},
+            "cleaning": dict(counts),
+        }
+        write_json(folder / "dataset.json", report)
+    return report
 
 
 def _learn(config: DataConfig, corpus: Corpus) -> MosesBpe:
