@@ -79,6 +79,12 @@ def check_model(begin: Path, model: ModelConfig) -> None:
     before = _model_of(begin)
     if before is None:
         return
+    sizes = [one.source_vocabulary for one in (before, model)]
+    if sizes[0] != sizes[1]:
+        raise ConfigError(
+            f"begin: {begin} was trained with a vocabulary of {sizes[0]:,} pieces, here are "
+            f"{sizes[1]:,}; prepare and train that run, then prepare this one"
+        )
     theirs, ours = before.to_dict(), model.to_dict()
     for key in ours:
         if key != _FREE and theirs.get(key) != ours[key]:

@@ -72,6 +72,15 @@ def test_another_model_is_refused(
     begun(experiment(model={"dropout": 0.3}))
 
 
+def test_a_vocabulary_learnt_anew_is_refused(begun: Callable[..., None], tmp_path: Path) -> None:
+    first = experiment(begin=None)
+    begun(first)
+    trained(tmp_path / "first", first)
+    begun(experiment(begin=None, vocabulary=380))  # after it was trained
+    with pytest.raises(ConfigError, match=r"trained with a vocabulary of 4\d\d pieces, here are 3"):
+        begun(experiment())
+
+
 def test_another_architecture_is_refused(begun: Callable[..., None], tmp_path: Path) -> None:
     first = experiment(begin=None)
     begun(first)
