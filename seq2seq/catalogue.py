@@ -70,7 +70,8 @@ def locate(name: str, *, progress: Progress | None = None) -> Path:
     """The folder that an embedded name, a path or a repository of the Hub stands for.
 
     A repository, ``OWNER/NAME`` or ``OWNER/NAME@REVISION``, is taken from the Hub's cache if it is
-    there, without asking the Hub whether there is a newer version; else it is downloaded.
+    there, without asking the Hub whether there is a newer version; else it is downloaded. Where
+    there is a folder ``OWNER``, a path is meant unless that model is in the cache already.
 
     Args:
         name: of a model.
@@ -83,7 +84,7 @@ def locate(name: str, *, progress: Progress | None = None) -> Path:
     known = embedded_folders()
     if name in known:
         return known[name]
-    if is_repository(name):
+    if is_repository(name) and not _means_a_path(name):
         return hub.cached(name) or hub.pull(name, progress=progress)
     try:
         if name and Path(name).is_dir():
@@ -93,9 +94,32 @@ def locate(name: str, *, progress: Progress | None = None) -> Path:
     raise ModelNotFoundError(_explain(name, sorted(known)))
 
 
+def _means_a_path(name: str) -> bool:
+    """Whether ``a/b`` is plainly a path: ``a`` is a folder here, and no such model was pulled.
+
+    With a revision it never is.
+    """
+    if "@" in name:
+        return False
+    try:
+        if not Path(name.partition("/")[0]).is_dir():
+            return False
+    except (OSError, ValueError):  # too long, or a NUL inside: no path at all
+        return False
+    try:
+        return hub.cached(name) is None
+    except hub.HubInputError:  # nor a name that a repository can have
+        return True
+
+
 def _explain(name: str, known: list[str]) -> str:
     shown = name if len(name) <= 80 else name[:80] + "…"
     listing = ", ".join(known) if known else f"none in {checkpoints_folder()}"
+    if is_repository(name):
+        return (
+            f"there is no model folder {shown!r}; embedded models: {listing}; if a model of the "
+            f"Hugging Face Hub is meant, pull it first (python -m seq2seq pull {shown})"
+        )
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         return f"there is no checkpoint folder {shown!r}; embedded models: {listing}"
     close = difflib.get_close_matches(name, known, n=1)

@@ -16,6 +16,7 @@ from seq2seq.config import (
     SamplingConfig,
     SearchConfig,
     Settings,
+    Share,
     TrainingConfig,
     TransformerConfig,
 )
@@ -34,6 +35,7 @@ SMALLEST: dict[type[Settings], Values] = {
     SearchConfig: {},
     DataFile: FILE,
     DataConfig: DATA,
+    Share: {"direction": ["fr", "en"], "factor": 2},
     TrainingConfig: {},
     Experiment: EXPERIMENT,
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
+from seq2seq.checkpoint import describe
 from seq2seq.training.package import package as write_package
 
 __all__ = ["export", "package"]
@@ -11,7 +13,13 @@ __all__ = ["export", "package"]
 
 def package(options: argparse.Namespace) -> None:
     """A trained run to a checkpoint folder, or a checkpoint again."""
-    write_package(options.run, options.folder, storage=options.storage, results=options.results)
+    info, parameters = write_package(
+        options.run, options.folder, storage=options.storage, results=options.results
+    )
+    print(
+        f"{options.folder}: {describe(info.model)}, {parameters:,} parameters in {info.storage}",
+        file=sys.stderr,
+    )
 
 
 def export(options: argparse.Namespace) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from seq2seq.commands.shared import (
@@ -24,7 +26,7 @@ __all__ = ["TrainingDataError", "backtranslate", "join", "overlap", "prepare"]
 
 
 class TrainingDataError(RuntimeError):
-    """Training data that would make scores worthless."""
+    """Training data that is empty, or that would make scores worthless."""
 
 
 def backtranslate(options: argparse.Namespace) -> None:
@@ -43,13 +45,14 @@ def backtranslate(options: argparse.Namespace) -> None:
         made = translator.translate_many(
             texts, sample=sampling_options(options), progress=progress, **settings
         )
-        count = write_pairs(
+        count = _write(
             options.out,
             (
                 (text, translation.text)
                 for text, translation in zip(texts, made, strict=True)
                 if plausible(text, translation.text) and translation.text not in held_out
             ),
+            none="no translation is plausible; try a better model, or other sentences",
         )
     print(
         f"{options.out}: {count:,} pairs ({source}, {target}) of {len(texts):,} sentences",
@@ -72,7 +75,8 @@ def join(options: argparse.Namespace) -> None:
     (pivot,) = pivots
     ends = [next(code for code in file.columns if code != pivot) for file in files]
     held_out = all_sentences(options.without)
-    count = write_pairs(
+    apart = " outside the files of --without" if options.without else ""
+    count = _write(
         options.out,
         (
             pair
@@ -84,8 +88,18 @@ def join(options: argparse.Namespace) -> None:
             )
             if held_out.isdisjoint(pair)
         ),
+        none=f"{options.first} and {options.second} have no sentence in {pivot!r} in "
+        f"common{apart}; give files that share some, and name their columns in --columns",
     )
     print(f"{options.out}: {count:,} pairs ({', '.join(ends)})", file=sys.stderr)
+
+
+def _write(path: Path, pairs: Iterator[tuple[str, str]], *, none: str) -> int:
+    """Write pairs and count them; without a single one nothing is written, and ``none`` is said."""
+    first = next(pairs, None)
+    if first is None:
+        raise TrainingDataError(none)
+    return write_pairs(path, chain([first], pairs))
 
 
 def overlap(options: argparse.Namespace) -> None:
@@ -105,4 +119,10 @@ def overlap(options: argparse.Namespace) -> None:
 def prepare(options: argparse.Namespace) -> None:
     """Text to ids on disk."""
     experiment = Experiment.read(options.config)
-    write_dataset(experiment, data=options.data, out=run_folder(options, experiment))
+    out = run_folder(options, experiment)
+    report = write_dataset(experiment, data=options.data, out=out)
+    print(
+        f"{out / 'dataset'}: {report['train']:,} pairs to train on, "
+        f"{sum(report['dev'].values()):,} to validate on, {report['vocabulary']:,} pieces",
+        file=sys.stderr,
+    )

@@ -13,6 +13,8 @@ from seq2seq.config.settings import ConfigError, Settings, read_json
 
 __all__ = ["DataConfig", "DataFile", "Experiment", "Share", "TextFile", "TrainingConfig"]
 
+_PAIR = {"form": 'a pair of languages, for instance ["fr", "en"]'}
+_PAIRS = {"form": 'a list of pairs of languages, for instance [["fr", "en"]]'}
 _NAME = re.compile(r"(?=[^.])[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*")  # of a folder
 
 
@@ -72,7 +74,7 @@ class Share(Settings):
         factor: what multiplies the number of its pairs that ``temperature`` gives.
     """
 
-    direction: tuple[str, str]
+    direction: tuple[str, str] = field(metadata=_PAIR)
     factor: float
 
     def __post_init__(self) -> None:
@@ -112,12 +114,12 @@ class DataConfig(Settings):
         seed: of these choices.
     """
 
-    directions: tuple[tuple[str, str], ...]
+    directions: tuple[tuple[str, str], ...] = field(metadata=_PAIRS)
     train: tuple[DataFile, ...]
     dev: tuple[DataFile, ...]
     repair: tuple[TextFile, ...] = ()
     masked: float = 0.35
-    zero_shot: tuple[tuple[str, str], ...] = ()
+    zero_shot: tuple[tuple[str, str], ...] = field(default=(), metadata=_PAIRS)
     license: str = "unknown"
     origins: tuple[str, ...] = ()
     vocabulary: int = 8000
@@ -149,9 +151,7 @@ class DataConfig(Settings):
         for source, target in pairs:
             if not any(file.serves((source, target)) for file in self.train):
                 raise ConfigError(f"DataConfig.train: no file serves {source} to {target}")
-        shared = [share.direction for share in self.shares]
-        known = set(shared) <= set(pairs) and len(set(shared)) == len(shared)
-        self._require(known, "shares", "of different directions out of 'directions'")
+        self._check_shares()
         read, written = ({pair[side] for pair in pairs} for side in (0, 1))
         possible = all(
             source in read and target in written and source != target
@@ -182,6 +182,23 @@ class DataConfig(Settings):
             "variants",
             "1, as without bpe_dropout all are the same",
         )
+
+    def _check_shares(self) -> None:
+        """Each direction has one share at most, and is trained."""
+        met: set[tuple[str, str]] = set()
+        for share in self.shares:
+            named = "{} to {}".format(*share.direction)
+            if share.direction not in self.directions:
+                known = ", ".join("{} to {}".format(*pair) for pair in self.directions)
+                raise ConfigError(
+                    f"DataConfig.shares: {named} is none of the directions ({known}); add it to "
+                    "'directions', or leave its share out"
+                )
+            if share.direction in met:
+                raise ConfigError(
+                    f"DataConfig.shares: {named} stands there twice; give it one factor"
+                )
+            met.add(share.direction)
 
     @property
     def validated(self) -> tuple[tuple[str, str], ...]:

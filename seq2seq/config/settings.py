@@ -19,6 +19,8 @@ from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hin
 
 __all__ = ["ConfigError", "Settings", "read_json"]
 
+_LONGEST_SHOWN = 80  # characters of a value in a message
+
 
 class ConfigError(ValueError):
     """A setting that cannot be used; the message names the key and what is accepted."""
@@ -89,12 +91,12 @@ class Settings:
             raise ConfigError(f"{name}: key {missing[0]!r} is missing")
         kind: Any = cls
         hints = _hints(kind)
-        return cls(**{key: _typed(f"{name}.{key}", hints[key], v) for key, v in values.items()})
+        return cls(**{key: _field(name, fields[key], hints[key], v) for key, v in values.items()})
 
     def _require(self, condition: bool, key: str, expected: str) -> None:
         if not condition:
-            value = getattr(self, key)
-            raise ConfigError(f"{type(self).__name__}.{key}: {value!r} is not {expected}")
+            value = _shown(getattr(self, key))
+            raise ConfigError(f"{type(self).__name__}.{key}: {value} is not {expected}")
 
 
 @cache
@@ -109,6 +111,31 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
+
+
+def _shown(value: Any) -> str:
+    """A value for people: lists and settings as they stand in a file."""
+    plain = _plain(value)
+    return _as_json(plain) if isinstance(plain, list | dict) else repr(value)
+
+
+def _as_json(value: Any) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):  # from a program, or absurdly deep
+        return reprlib.repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
+
+
+def _field(owner: str, field: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
+    """Check the value of a field, which may say itself how it is written (``form``)."""
+    where = f"{owner}.{field.name}"
+    try:
+        return _typed(where, hint, value)
+    except ConfigError as error:
+        if (form := field.metadata.get("form")) is None:
+            raise
+        raise ConfigError(f"{where}: must be {form}, not {_as_json(value)}") from error
 
 
 def _typed(where: str, hint: Any, value: Any) -> Any:

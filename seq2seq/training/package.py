@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from seq2seq.checkpoint import (
     AttentionChoice,
+    Checkpoint,
     CheckpointInfo,
     is_checkpoint,
     load_checkpoint,
@@ -29,12 +30,24 @@ from seq2seq.training.card import (
     with_results,
 )
 
-__all__ = ["package"]
+__all__ = ["Packaged", "package"]
+
+
+class Packaged(NamedTuple):
+    """What was written.
+
+    Attributes:
+        info: what the checkpoint's ``config.json`` says.
+        parameters: of its model.
+    """
+
+    info: Checkpoint
+    parameters: int
 
 
 def package(
     run: Path, folder: Path, *, storage: Storage | None = None, results: Path | None = None
-) -> None:
+) -> Packaged:
     """Write ``folder`` from the averaged weights of a training run, or again from a checkpoint.
 
     Args:
@@ -46,13 +59,13 @@ def package(
             attention that aligns best, which is then shown first.
 
     Raises:
-        ConfigError: a file of the run is missing or damaged.
+        ConfigError: a file of the run is missing or damaged, or ``results`` are none.
         CheckpointError: the checkpoint is.
     """
-    measured = read_json(results) if results else {}
+    measured = _measured(results) if results else {}
     if is_checkpoint(run):
-        _again(run, folder, storage=storage, measured=measured)
-        return
+        return _again(run, folder, storage=storage, measured=measured)
+    _check_trained(run)
     storage = storage or "fp16"
     experiment = Experiment.read(run / "experiment.json")
     data = experiment.data
@@ -82,12 +95,50 @@ def package(
             f"{run}: dataset.json, history.json, average.json or the results lack what the "
             f"model card needs ({error!r}); write it again"
         ) from error
-    save_checkpoint(folder, model, text, info, storage=storage, card=card)
+    saved = save_checkpoint(folder, model, text, info, storage=storage, card=card)
+    return Packaged(saved, model.parameter_count)
+
+
+def _check_trained(run: Path) -> None:
+    """Say what is missing of a run before any of its files cannot be read."""
+    if not run.is_dir():
+        raise ConfigError(f"{run}: cannot be read: there is no such folder; give that of a run")
+    if not (run / "dataset").is_dir():
+        raise ConfigError(
+            f"{run}: is neither a run nor a checkpoint; give the folder that prepare and train "
+            "have filled"
+        )
+    if not (run / "experiment.json").is_file():
+        raise ConfigError(
+            f"{run}: was prepared, but not trained; train it first "
+            "(python -m seq2seq train CONFIG.json)"
+        )
+    if not (run / "model.safetensors").is_file():
+        raise ConfigError(
+            f"{run}: its training has not come to an end; go on with it first "
+            "(python -m seq2seq train CONFIG.json --resume)"
+        )
+
+
+def _measured(path: Path) -> dict[str, Any]:
+    """What ``measure`` wrote, as far as it can be told from other files of settings."""
+    results = read_json(path)
+    tests = results.get("tests")
+    if not isinstance(tests, list) or not all(_is_score(test) for test in tests):
+        raise ConfigError(
+            f"{path}: holds no results; give a file that measure wrote, such as "
+            "assets/results/MODEL.json"
+        )
+    return results
+
+
+def _is_score(test: Any) -> bool:
+    return isinstance(test, dict) and {"bleu", "settings"} <= test.keys()
 
 
 def _again(
     checkpoint: Path, folder: Path, *, storage: Storage | None, measured: dict[str, Any]
-) -> None:
+) -> Packaged:
     """A checkpoint with what was measured since."""
     loaded = load_checkpoint(checkpoint)
     storage = storage or loaded.info.storage
@@ -105,7 +156,8 @@ def _again(
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be given other scores ({error})") from error
     card = card and restored(card, storage)
-    save_checkpoint(folder, loaded.model, loaded.text, info, storage=storage, card=card)
+    saved = save_checkpoint(folder, loaded.model, loaded.text, info, storage=storage, card=card)
+    return Packaged(saved, loaded.model.parameter_count)
 
 
 def _earlier(folder: Path, name: str | None, met: frozenset[str] = frozenset()) -> list[str]:

@@ -11,14 +11,15 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from seq2seq.config import ConfigError, DataConfig, Experiment
 from seq2seq.files import new_folder, write_json
-from seq2seq.manifest import is_checkpoint
 from seq2seq.text.encoding import TextError
 from seq2seq.text.moses_bpe import MosesBpe
+from seq2seq.training.beginning import check_model, check_text, text_folder
 from seq2seq.training.corpus import (
     Corpus,
     Direction,
@@ -35,7 +36,7 @@ from seq2seq.training.data import dev_split, train_split, write_ids
 __all__ = ["prepare"]
 
 
-def prepare(experiment: Experiment, *, data: Sequence[Path], out: Path) -> None:
+def prepare(experiment: Experiment, *, data: Sequence[Path], out: Path) -> dict[str, Any]:
     """Write the dataset folder ``out/dataset`` for an experiment.
 
     Args:
@@ -43,10 +44,15 @@ def prepare(experiment: Experiment, *, data: Sequence[Path], out: Path) -> None:
         data: folders in which its files are looked for, in this order.
         out: folder of the run.
 
+    Returns:
+        What ``dataset.json`` says.
+
     Raises:
-        ConfigError: a file is missing, not UTF-8, or has a line with too few columns.
+        ConfigError: a file is missing, not UTF-8, or has a line with too few columns; what is
+            begun with does not fit.
     """
     config = experiment.data
+    text = _taken_over(experiment, out.parent)
     dev_pairs = gather(config, config.dev, data)
     dev = {
         direction: [pair for pair in dev_pairs[direction] if all(pair)]
@@ -57,10 +63,8 @@ def prepare(experiment: Experiment, *, data: Sequence[Path], out: Path) -> None:
         for (source, target), pairs in pairs_of.items():
             if not pairs:
                 raise ConfigError(f"no {what} pair from {source} to {target} is left")
-    if experiment.begin is None:
+    if text is None:
         text = _learn(config, corpus)
-    else:
-        text = _taken_over(config, out.parent / experiment.begin)
     corpus = mix(corpus, temperature=config.temperature, shares=config.shares, seed=config.seed)
     seeds = count(config.seed)
     for direction, pairs in corpus.items():
@@ -81,16 +85,15 @@ def prepare(experiment: Experiment, *, data: Sequence[Path], out: Path) -> None:
         counts["too long"] = sum(map(len, corpus.values())) - kept
         for direction, pairs in dev.items():
             _write_split(folder, dev_split(direction), {direction: pairs}, _cutter(text))
-        write_json(
-            folder / "dataset.json",
-            {
-                "data": config.to_dict(),
-                "vocabulary": text.vocabulary_size,
-                "train": kept,
-                "dev": {"-".join(direction): len(pairs) for direction, pairs in dev.items()},
-                "cleaning": dict(counts),
-            },
-        )
+        report = {
+            "data": config.to_dict(),
+            "vocabulary": text.vocabulary_size,
+            "train": kept,
+            "dev": {"-".join(direction): len(pairs) for direction, pairs in dev.items()},
+            "cleaning": dict(counts),
+        }
+        write_json(folder / "dataset.json", report)
+    return report
 
 
 def _learn(config: DataConfig, corpus: Corpus) -> MosesBpe:
@@ -107,13 +110,20 @@ def _learn(config: DataConfig, corpus: Corpus) -> MosesBpe:
     )
 
 
-def _taken_over(config: DataConfig, begin: Path) -> MosesBpe:
-    """The vocabulary of another run, or of a checkpoint."""
-    folder = begin if is_checkpoint(begin) else begin / "dataset"
+def _taken_over(experiment: Experiment, runs: Path) -> MosesBpe | None:
+    """The vocabulary of the run or checkpoint that is begun with, if one is and it fits."""
+    if experiment.begin is None:
+        return None
+    config, begin = experiment.data, runs / experiment.begin
+    check_text(begin, config)
+    folder = text_folder(begin)
     try:
-        return MosesBpe.load(folder, languages=config.languages, target_tags=config.target_tags)
+        text = MosesBpe.load(folder, languages=config.languages, target_tags=config.target_tags)
     except TextError as error:
         raise ConfigError(f"begin: {error}") from error
+    size = text.vocabulary_size
+    check_model(begin, experiment.model_config(source_vocabulary=size, target_vocabulary=size))
+    return text
 
 
 _Cut = Callable[[str, Direction, bool], list[int]]

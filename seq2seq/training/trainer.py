@@ -13,17 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 from tqdm import tqdm
 
 from seq2seq.config import ConfigError, DataConfig, Experiment
 from seq2seq.files import write_json
-from seq2seq.manifest import is_checkpoint, read_checkpoint
 from seq2seq.nn import AnyModel, build_model
-from seq2seq.stored import CheckpointError
 from seq2seq.training.average import Average, Weights, best_average, write_tensors
+from seq2seq.training.beginning import begin_with
 from seq2seq.training.corpus import Direction
 from seq2seq.training.data import (
     Batch,
@@ -46,7 +43,6 @@ from seq2seq.training.parallel import LossModule, Processes
 from seq2seq.training.progress import Progress
 from seq2seq.training.state import latest_state, load_state, save_state
 from seq2seq.training.validate import Validation, Vocabulary, validate
-from seq2seq.weights import load_weights
 
 __all__ = ["Dataset", "TrainingError", "train"]
 
@@ -170,30 +166,10 @@ class _Run:
             except (KeyError, RuntimeError) as error:
                 raise ConfigError(f"{saved}: does not fit this configuration") from error
         elif experiment.begin is not None:
-            self._begin_with(folder.parent / experiment.begin)
+            begin_with(folder.parent / experiment.begin, self.optimizer, model_config)
         if processes.first:
             write_json(folder / "experiment.json", experiment.to_dict())
             write_json(folder / "model.json", model_config.to_dict())
-
-    def _begin_with(self, folder: Path) -> None:
-        """Take over the averaged weights of another run, or those of a checkpoint."""
-        whole = is_checkpoint(folder)
-        path = folder if whole else folder / "model.safetensors"
-        remedy = (
-            "its model must be the same" if whole else "train that run first, with the same model"
-        )
-        try:
-            if whole:
-                info = read_checkpoint(folder)
-                first = load_weights(folder, info.model, storage=info.storage)
-                weights = {name: value.detach() for name, value in first.named_parameters()}
-            else:
-                weights = load_file(path)
-            self.optimizer.load_weights(weights)
-        except CheckpointError as error:
-            raise ConfigError(f"begin: {error}") from error
-        except (OSError, SafetensorError, KeyError, RuntimeError) as error:
-            raise ConfigError(f"{path}: cannot be begun with; {remedy}") from error
 
     def go(self, minutes: float | None) -> Progress:
         """Train until something ends it, then average."""

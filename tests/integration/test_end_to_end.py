@@ -106,6 +106,67 @@ def test_a_run_with_a_damaged_record_is_not_packaged(
         assert not (tmp_path / "out").exists()
 
 
+def test_what_was_not_trained_is_not_packaged(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    for missing, message in (
+        ("", "run: cannot be read: there is no such folder"),
+        ("dataset", "run: is neither a run nor a checkpoint; give"),
+        ("experiment.json", "run: was prepared, but not trained; train it first"),
+        ("model.safetensors", "run: its training has not come to an end; go on with it first"),
+    ):
+        if missing:
+            shutil.copytree(trained.run, run, ignore=shutil.ignore_patterns(missing))
+        assert main(["package", str(run), str(tmp_path / "out")]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert message in error
+        assert not (tmp_path / "out").exists()
+        shutil.rmtree(run, ignore_errors=True)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"name": "grammar", "data": {}},
+        {"tests": [{"path": "test.tsv"}]},
+        {"tests": {}},
+        {"tests": [1]},
+        {"model": {}, "tests": [{"bleu": 1.0}]},
+    ],
+)
+def test_what_are_no_results_is_refused(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: object
+) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps(content))
+    for run in (trained.run, trained.checkpoints / "grammar"):
+        words = ["package", str(run), str(tmp_path / "out"), "--results", str(path)]
+        assert main(words) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "settings.json: holds no results; give a file that measure wrote" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_preparing_and_packaging_say_what_they_wrote(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", str(trained.test.parent), "--out", str(tmp_path / "run")]
+    assert main(["prepare", str(trained.run.parent / "grammar.json"), *words]) == 0
+    report = json.loads((tmp_path / "run" / "dataset" / "dataset.json").read_text())
+    numbers = f"{report['train']:,} pairs to train on, 40 to validate on, {report['vocabulary']}"
+    assert capsys.readouterr().err.endswith(f"dataset: {numbers} pieces\n")
+    out = tmp_path / "out"
+    assert main(["package", str(trained.run), str(out)]) == 0
+    parameters = Translator.load(str(out)).card.parameters
+    said = f"{out}: bidirectional GRU, 1+1 layers, 64 wide, additive attention"
+    assert capsys.readouterr() == ("", f"{said}, {parameters:,} parameters in fp16\n")
+    assert main(["package", str(out), str(tmp_path / "again"), "--storage", "int8"]) == 0
+    assert capsys.readouterr().err.endswith(f", {parameters:,} parameters in int8\n")
+
+
 def test_measured_results_reach_the_card_and_the_attention_shown_first(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +313,10 @@ def test_text_in_one_language_becomes_training_pairs(
         "Ma sœur achète une pomme aujourd'hui.\tMy sister buys an apple today.\n"
     )
     assert main([*words, "--column", "3"]) == 2
+    before = out.read_bytes()
+    (tmp_path / "dev.tsv").write_text("My sister buys an apple today.\t" + lines[2], "utf-8")
+    assert main([*words, "--without", str(tmp_path / "dev.tsv")]) == 1  # nothing new is made
+    assert out.read_bytes() == before
 
 
 def test_a_sentence_and_why(translator: Translator) -> None:

@@ -269,5 +269,8 @@ def test_a_beginning_that_is_not_there_or_does_not_fit_is_named(run: Path) -> No
     other = Experiment.from_dict(values)
     with pytest.raises(ConfigError, match="with the same model"):
         train(other, folder=second)
+    heads = {"model": {**TRANSFORMER, "heads": 4}}  # weights of the same shapes
+    with pytest.raises(ConfigError, match=r"begin: model\.heads is 2 in .*run and 4 here"):
+        train(Experiment.from_dict({**values, **heads}), folder=second)
     with pytest.raises(ConfigError, match="begin"):
         Experiment.from_dict({**experiment().to_dict(), "begin": "../x"})

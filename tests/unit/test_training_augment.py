@@ -86,3 +86,20 @@ def test_the_command_joins_by_the_language_in_common(
     assert "1 pairs (fr, de)" in capsys.readouterr().err
     assert main([*words, "de,zh"]) == 2
     assert "exactly one language in common, not 0" in capsys.readouterr().err
+
+
+def test_a_join_without_a_pair_is_an_error_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.tsv").write_text("Hi.\tSalut.\n", encoding="utf-8")
+    (tmp_path / "b.tsv").write_text("Cat.\tKatze.\n", encoding="utf-8")
+    files = [str(tmp_path / name) for name in ("a.tsv", "b.tsv")]
+    words = ["join", *files, "--out", str(tmp_path / "new" / "x.tsv"), "--columns", "en,fr"]
+    assert main([*words, "en,de"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "b.tsv have no sentence in 'en' in common; give files" in error
+    (tmp_path / "b.tsv").write_text("Hi.\tHallo.\n", encoding="utf-8")
+    assert main([*words, "en,de", "--without", files[0]]) == 1
+    assert "in common outside the files of --without; give" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tsv", "b.tsv"]

@@ -97,6 +97,25 @@ class TestNames:
         with pytest.raises(HubError, match=r"http://127\.0\.0\.1:9 cannot be reached"):
             Translator.load("Helsinki-NLP/opus-mt-fr-en")
 
+    def test_a_path_that_leads_nowhere_does_not_ask_the_hub(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+        (tmp_path / "runs" / "packages").mkdir(parents=True)
+        for name in ("runs/mine", "runs/my model"):
+            with pytest.raises(ModelNotFoundError, match=f"there is no model folder '{name}'"):
+                Translator.load(name)
+        with pytest.raises(CheckpointError, match=r"runs/packages/config\.json: is missing"):
+            Translator.load("runs/packages")
+        for name in ("run/mine", "runs/mine@main"):
+            with pytest.raises(HubError, match="cannot be reached"):
+                Translator.load(name)
+        snapshot = tmp_path / "cache" / "models--runs--mine" / "snapshots" / ("0" * 40)
+        monkeypatch.setattr("seq2seq.hub.cached", lambda name: snapshot)
+        assert locate("runs/mine") == snapshot  # pulled before
+
     def test_a_damaged_neighbour_hides_nothing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
