@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from seq2seq import hub
 from seq2seq.checkpoint import Checkpoint, CheckpointError, is_checkpoint, read_checkpoint
 from seq2seq.formats import is_model
-from seq2seq.hub.report import Progress
+
+if TYPE_CHECKING:
+    from seq2seq.hub.report import Progress
 
 __all__ = [
     "FOLDER_VARIABLE",
@@ -85,6 +87,8 @@ def locate(name: str, *, progress: Progress | None = None) -> Path:
     if name in known:
         return known[name]
     if is_repository(name) and not _means_a_path(name):
+        from seq2seq import hub  # noqa: PLC0415  (its libraries take longer to load than a model)
+
         return hub.cached(name) or hub.pull(name, progress=progress)
     try:
         if name and Path(name).is_dir():
@@ -106,6 +110,8 @@ def _means_a_path(name: str) -> bool:
             return False
     except (OSError, ValueError):  # too long, or a NUL inside: no path at all
         return False
+    from seq2seq import hub  # noqa: PLC0415
+
     try:
         return hub.cached(name) is None
     except hub.HubInputError:  # nor a name that a repository can have

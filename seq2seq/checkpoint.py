@@ -32,7 +32,6 @@ from seq2seq.manifest import (
 from seq2seq.parameters import Weights
 from seq2seq.stored import CheckpointError, Storage, open_weights
 from seq2seq.text.encoding import TextError, TextPipeline
-from seq2seq.text.moses_bpe import MosesBpe
 
 if TYPE_CHECKING:  # models of nn need PyTorch, which takes longer to load than all of this
     from seq2seq.nn import AnyModel
@@ -201,6 +200,8 @@ def _replaceable(folder: Path) -> bool:
 
 
 def _load_text(folder: Path, info: Checkpoint) -> TextPipeline:
+    from seq2seq.text.moses_bpe import MosesBpe  # noqa: PLC0415  (other models do without Moses)
+
     if info.text != "moses-bpe":
         raise CheckpointError(f"{folder / CONFIG}: text is {info.text!r}, which it cannot be here")
     try:

@@ -91,8 +91,11 @@ def _load_text(folder: Path, settings: MarianSettings, languages: MarianLanguage
     model = settings.model
     separate = _separate_vocabularies(folder)
     target_vocabulary = folder / (_TARGET_VOCABULARY if separate else _VOCABULARY)
-    source = Side.load(folder / _SOURCE_MODEL, folder / _VOCABULARY, size=model.source_vocabulary)
-    target = Side.load(folder / _TARGET_MODEL, target_vocabulary, size=model.target_vocabulary)
+    ids = read_vocabulary(folder / _VOCABULARY)
+    source = Side.load(folder / _SOURCE_MODEL, ids, size=model.source_vocabulary)
+    if separate:
+        ids = read_vocabulary(target_vocabulary)
+    target = Side.load(folder / _TARGET_MODEL, ids, size=model.target_vocabulary)
     expected = (model.eos_id, model.unk_id)
     for side, path in ((source, folder / _VOCABULARY), (target, target_vocabulary)):
         found = tuple(side.ids.get(piece) for piece in _SPECIALS)
@@ -103,8 +106,8 @@ def _load_text(folder: Path, settings: MarianSettings, languages: MarianLanguage
             )
         if (pad := side.names[model.pad_id]) not in (None, "<pad>"):
             raise TextError(f"{path}: {pad[:40]!r} has the id {model.pad_id} of padding")
-    ids = TextIds(pad=model.pad_id, bos=model.bos_id, eos=model.eos_id, unk=model.unk_id)
-    return MarianText(source, target, ids=ids, languages=languages.all, tags=languages.tags)
+    special = TextIds(pad=model.pad_id, bos=model.bos_id, eos=model.eos_id, unk=model.unk_id)
+    return MarianText(source, target, ids=special, languages=languages.all, tags=languages.tags)
 
 
 def _separate_vocabularies(folder: Path) -> bool:

@@ -44,7 +44,8 @@ class Side:
 
     Args:
         model: the SentencePiece model as its file holds it.
-        ids: of the pieces; names of pieces that the SentencePiece model lacks are allowed.
+        ids: of the pieces; names of pieces that the SentencePiece model lacks are allowed. Kept
+            as they are: two sides may have the same.
         size: number of ids that the model has; ids without a piece are possible.
 
     Raises:
@@ -58,7 +59,7 @@ class Side:
             raise TextError("is no SentencePiece model, or a damaged one") from error
         if not self.processor.get_piece_size():
             raise TextError("is no SentencePiece model, or a damaged one")
-        self.ids = dict(ids)
+        self.ids = ids
         self.names: list[str | None] = [None] * size
         for piece, number in self.ids.items():
             if not 0 <= number < size:
@@ -69,9 +70,8 @@ class Side:
             self.names[number] = whole_characters(piece)
 
     @classmethod
-    def load(cls, model: Path, vocabulary: Path, *, size: int) -> Self:
-        """Read a ``.spm`` file and a ``vocab.json``; raises :class:`TextError`, names the file."""
-        ids = read_vocabulary(vocabulary)
+    def load(cls, model: Path, ids: Mapping[str, int], *, size: int) -> Self:
+        """Read a ``.spm`` file; raises :class:`TextError`, names the file."""
         content = _read(model)
         try:
             return cls(content, ids, size=size)

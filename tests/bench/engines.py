@@ -33,6 +33,7 @@ from speed.rows import row_groups
 from speed.starts import starts
 from speed.step import step_profile
 
+from seq2seq import kernels
 from seq2seq.catalogue import locate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +47,7 @@ def main() -> int:
     rounds = 3 if options.quick else options.rounds
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)  # if not, say so now
+    kernels.build()
     report: dict[str, Any] = {"machine": describe(), "rows": []}
     report["machine"]["speeds"] = speeds(threads)
     print(json.dumps(report["machine"]))
