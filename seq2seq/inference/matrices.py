@@ -34,6 +34,8 @@ class Matrices:
     def __init__(self, weights: Weights, shapes: dict[str, Shape]) -> None:
         self._weights = weights
         self._shapes = shapes
+        matrices = [shape for shape in shapes.values() if len(shape) == 2]
+        self._arena = operators.Arena((shape[0], shape[1]) for shape in matrices)
         self._known: dict[str, Packed] = {}
 
     def of(self, weight: str, bias: str | None = None) -> Packed:
@@ -63,7 +65,8 @@ class Matrices:
         return np.array(parts, dtype=np.float32)
 
     def _pack(self, weight: str, bias: str | None) -> Packed:
-        matrix = operators.packed(*self._shapes[weight])
+        out, width = self._shapes[weight]
+        matrix = self._arena.packed(out, width)
         offsets = self.floats(bias) if bias in self._shapes else None
         first = 0
         for rows, scales in self._weights.read_rows(weight, at_once=AT_ONCE):

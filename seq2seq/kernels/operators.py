@@ -7,8 +7,10 @@ contiguous and of the type that is said, and must live until the function return
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +19,7 @@ from seq2seq.kernels.library import opened
 
 __all__ = [
     "NOTHING",
+    "Arena",
     "Compared",
     "Comparing",
     "Largest",
@@ -73,14 +76,43 @@ def _numbers(count: int) -> Callable[..., bytes]:
 # --- Matrices ---------------------------------------------------------------------------------
 
 
+class Arena:
+    """Memory for the matrices of a model, all in one, in large pages where the system has such.
+
+    A step reads all of it, from one end to the other; small pages cost as much as the reading.
+
+    Args:
+        shapes: outputs and inputs of each matrix that will be asked for.
+    """
+
+    def __init__(self, shapes: Iterable[tuple[int, int]]) -> None:
+        bytes_of = opened().seq2seq_bytes
+        size = sum(bytes_of(out, width) + _LINE for out, width in shapes)
+        memory = mmap.mmap(-1, max(size, _LINE), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            with contextlib.suppress(OSError):
+                memory.madvise(mmap.MADV_HUGEPAGE)
+        self._memory = np.frombuffer(memory, dtype=np.uint8)
+        self._used = 0
+
+    def packed(self, out: int, width: int) -> Packed:
+        """A matrix of zeros, to be filled by :func:`pack_rows`.
+
+        Raises:
+            ValueError: there is no room left.
+        """
+        size = opened().seq2seq_bytes(out, width)
+        matrix = self._memory[self._used : self._used + size]
+        if len(matrix) < size:
+            raise ValueError(f"no room for a matrix ({out}, {width})")
+        self._used += -(-size // _LINE) * _LINE
+        matrix[:_HEADER] = np.array([out, width], dtype=np.int32).view(np.uint8)
+        return matrix
+
+
 def packed(out: int, width: int) -> Packed:
-    """Memory for a matrix, to be filled by :func:`pack_rows`."""
-    size = opened().seq2seq_bytes(out, width)
-    memory = np.zeros(size + _LINE, dtype=np.uint8)
-    start = -address(memory) % _LINE
-    matrix = memory[start : start + size]
-    matrix[:_HEADER] = np.array([out, width], dtype=np.int32).view(np.uint8)
-    return matrix
+    """A matrix of zeros alone in its memory."""
+    return Arena([(out, width)]).packed(out, width)
 
 
 def shape(matrix: Packed) -> tuple[int, int]:
