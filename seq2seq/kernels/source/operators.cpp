@@ -212,7 +212,7 @@ struct EncodeTransformer {
     const seq2seq::TransformerPlan plan(side->plan, Matrix(side->weights[0]).in);
     const int64_t rows = starts[sentences];
     const void* const* memory = side->weights + 2 + 5 * plan.layers + (plan.norm_first ? 1 : 0);
-    std::vector<float> states(rows * plan.width);
+    seq2seq::Floats states(rows * plan.width);
     const seq2seq::Sharing sharing(side->bytes);
     seq2seq::encode_transformer(states.data(), pieces, starts, sentences, plan, side->weights);
     for (int64_t layer = 0; layer < layers; layer++) {

@@ -18,27 +18,21 @@ class RowReader {
 
   // Logits `first` to `first + size`, at most a group.
   void read(const float* x, int64_t first, int64_t size) {
-    alignas(64) float rest[kGroup], top[kLanes], sum[kLanes], mean[kLanes];
+    alignas(64) float rest[kGroup], sum[kLanes], mean[kLanes];
     const float* block = x;
     if (size < kGroup) {
       std::copy(x, x + size, rest);
       std::fill(rest + size, rest + kGroup, kNever);
       block = rest;
     }
-    std::copy(block, block + kLanes, top);
-    for (int64_t j = kLanes; j < kGroup; j += kLanes) {
-#pragma omp simd
-      for (int64_t i = 0; i < kLanes; i++) top[i] = block[j + i] > top[i] ? block[j + i] : top[i];
-    }
-    float highest = top[0];
-#pragma omp simd reduction(max : highest)
-    for (int64_t i = 0; i < kLanes; i++) highest = top[i] > highest ? top[i] : highest;
-    if (held_ < count_ || highest > bar_) {
+    if (held_ < count_ || any_above(block, bar_)) {
+      float highest = x[0];
       for (int64_t i = 0; i < size; i++) {
         if (held_ < count_ || x[i] > bar_) insert(x[i], first + i);
+        highest = x[i] > highest || !(highest == highest) ? x[i] : highest;
       }
+      raise(highest);
     }
-    raise(highest);
     // Relative to 0 while there are none but impossible ones; below e^-87 nothing counts.
     const float largest = largest_ > kNever ? largest_ : 0.0f;
     std::copy(sum_, sum_ + kLanes, sum);  // of its own, so that they can stay in registers
@@ -48,7 +42,7 @@ class RowReader {
       for (int64_t i = 0; i < kLanes; i++) {
         float below = block[j + i] - largest;
         below = below < -87.0f ? -87.0f : below;  // NaN stays NaN
-        const float share = exponential(below);
+        const float share = exponential_below(below);
         sum[i] += share;
         mean[i] += share * below;
       }
@@ -84,6 +78,23 @@ class RowReader {
  private:
   static constexpr int64_t kLanes = 16;
   static constexpr float kNever = -std::numeric_limits<float>::infinity();
+
+  // Whether any number of a group is above the bar.
+  static bool any_above(const float* block, float bar) {
+#if defined(__AVX512F__)
+    const __m512 bars = _mm512_set1_ps(bar);
+    unsigned found = 0;
+    for (int64_t j = 0; j < kGroup; j += kLanes) {
+      found |= _mm512_cmp_ps_mask(_mm512_loadu_ps(block + j), bars, _CMP_GT_OQ);
+    }
+    return found != 0;
+#else
+    int found = 0;
+#pragma omp simd reduction(| : found)
+    for (int64_t i = 0; i < kGroup; i++) found |= block[i] > bar;
+    return found != 0;
+#endif
+  }
 
   void insert(float value, int64_t token) {
     int64_t place = held_ < count_ ? held_++ : count_ - 1;
@@ -137,7 +148,7 @@ inline void multiply_and_read(const Largest& to, const Matrix& m, const float* x
   quantised.read(x, rows, m.in);
   const Quantised& read = quantised;  // of this thread, whoever computes
   const auto part = [&](std::vector<RowReader>& readers, int64_t begin, int64_t end) {
-    std::vector<float> group(rows * kGroup);
+    Floats group(rows * kGroup);
     for (int64_t g = begin; g < end; g++) {
       groups({group.data(), kGroup, g * kGroup}, m, read, rows, g, g + 1);
       const int64_t size = std::min(kGroup, m.out - g * kGroup);
@@ -146,7 +157,7 @@ inline void multiply_and_read(const Largest& to, const Matrix& m, const float* x
   };
   const int64_t threads = Sharing::threads(m);
   const int64_t share = (m.groups + threads - 1) / threads;
-  std::vector<float> values(threads * rows * to.count);
+  Floats values(threads * rows * to.count);
   std::vector<int64_t> tokens(threads * rows * to.count);
   std::vector<std::vector<RowReader>> readers(threads);
   const auto work = [&](int64_t thread) {

@@ -40,7 +40,7 @@ inline void read_layer(float* states, int64_t stride, float* hidden, float* cell
                        int64_t rows, int64_t length, const int64_t* lengths, bool backward,
                        const Matrix& input, const Matrix& recurrent) {
   const int64_t size = recurrent.in, width = input.out;
-  std::vector<float> gates(rows * length * width), recurred(rows * width);
+  Floats gates(rows * length * width), recurred(rows * width);
   multiply(gates.data(), input, x, rows * length);
   for (int64_t t = 0; t < length; t++) {
     multiply(recurred.data(), recurrent, hidden, rows);
@@ -111,7 +111,7 @@ inline void step_recurrent(const Output& output, float* attention, const int64_t
   const bool additive = plan.attention == kAdditive, luong = plan.attention == kLuong;
   const void* const* after = weights + 1 + 2 * layers;
   const int64_t values = past.value_width;
-  std::vector<float> x(rows * first.in), context(rows * values), top(rows * size);
+  Floats x(rows * first.in), context(rows * values), top(rows * size);
   const auto read_top = [&] {
     for (int64_t n = 0; n < rows; n++) {
       const float* from = past.hidden + (n * layers + layers - 1) * size;
@@ -121,7 +121,7 @@ inline void step_recurrent(const Output& output, float* attention, const int64_t
   if (additive) {  // the context comes from the state before the step
     const Matrix query(after[0]);
     const float* score = static_cast<const float*>(after[1]);
-    std::vector<float> queries(rows * query.out);
+    Floats queries(rows * query.out);
     read_top();
     multiply(queries.data(), query, top.data(), rows);
     for (int64_t n = 0; n < rows; n++) {
@@ -138,7 +138,7 @@ inline void step_recurrent(const Output& output, float* attention, const int64_t
       std::copy(past.feed + n * fed, past.feed + (n + 1) * fed, row + width);
     }
   }
-  std::vector<float> gates, recurred, hidden(rows * size), inputs = x;
+  Floats gates, recurred, hidden(rows * size), inputs = x;
   for (int64_t layer = 0; layer < layers; layer++) {
     const Matrix input(weights[1 + 2 * layer]), recurrent(weights[2 + 2 * layer]);
     gates.resize(rows * input.out), recurred.resize(rows * input.out);
@@ -158,7 +158,7 @@ inline void step_recurrent(const Output& output, float* attention, const int64_t
   }
   // What the output layer reads.
   const void* const* readout = after + (additive ? 2 : 0);
-  std::vector<float> read = inputs, parts;
+  Floats read = inputs, parts;
   if (additive) {
     const Matrix matrix(readout[0]);
     parts.resize(rows * matrix.in);
@@ -167,7 +167,7 @@ inline void step_recurrent(const Output& output, float* attention, const int64_t
       std::copy(&inputs[n * size], &inputs[n * size] + size, row);
       std::copy(&x[n * first.in], &x[n * first.in] + first.in, row + size);
     }
-    std::vector<float> pairs(rows * matrix.out);
+    Floats pairs(rows * matrix.out);
     multiply(pairs.data(), matrix, parts.data(), rows);
     const int64_t half = matrix.out / 2;
     read.resize(rows * half);

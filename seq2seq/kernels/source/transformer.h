@@ -59,7 +59,7 @@ class Stream {
       : x(rows * plan.width), context(rows * plan.width), plan_(plan), rows_(rows),
         before_(rows * plan.width), update_(rows * plan.width), inner_(rows * inner) {}
 
-  std::vector<float> x, context;
+  Floats x, context;
 
   // What a block reads: the rows, or their norm.
   const float* before(const Norms& norms, int64_t which) {
@@ -84,7 +84,7 @@ class Stream {
  private:
   const TransformerPlan& plan_;
   int64_t rows_;
-  std::vector<float> before_, update_, inner_;
+  Floats before_, update_, inner_;
 };
 
 // The encoder's states (pieces, width) of sentences that lie one after another, without padding;
@@ -104,7 +104,7 @@ inline void encode_transformer(float* states, const int64_t* pieces,
       embed(&stream.x[n * width], table, pieces[n], positions + (n - starts[s]) * width, plan);
     }
   }
-  std::vector<float> parts(rows * 3 * width);
+  Floats parts(rows * 3 * width);
   Columns keys;
   for (int64_t layer = 0; layer < plan.layers; layer++) {
     const void* const* w = weights + 2 + 5 * layer;
@@ -160,7 +160,8 @@ inline void step_transformer(const Output& output, float* attention, const int64
   const float* position = static_cast<const float*>(weights[1]) + length * width;
   Stream stream(plan, rows, Matrix(weights[6]).out);
   for (int64_t n = 0; n < rows; n++) embed(&stream.x[n * width], table, tokens[n], position, plan);
-  std::vector<float> parts(rows * 3 * width), scores(heads * (length + 1));
+  Floats parts(rows * 3 * width), scores(heads * padded(length + 1, kSideCount), kNothing);
+  const int64_t stride = padded(length + 1, kSideCount);
   for (int64_t layer = 0; layer < plan.layers; layer++) {
     const void* const* w = weights + 2 + 7 * layer;
     const Norms norms{static_cast<const float*>(w[6]), width};
@@ -174,21 +175,23 @@ inline void step_transformer(const Output& output, float* attention, const int64
       for (int64_t t = 0; t <= length; t++) {
         const float* key = key_of(t);
         for (int64_t head = 0; head < heads; head++) {
-          scores[head * (length + 1) + t] =
+          scores[head * stride + t] =
               dot(row + head * part, key + head * part, part) * plan.scale();
         }
       }
       float* context = &stream.context[n * width];
       std::fill(context, context + width, 0.0f);
       for (int64_t head = 0; head < heads; head++) {
-        softmax(&scores[head * (length + 1)], length + 1);
+        softmax(&scores[head * stride], stride);
       }
       for (int64_t t = 0; t <= length; t++) {
         const float* value = key_of(t) + width;
         for (int64_t head = 0; head < heads; head++) {
-          add_scaled(context + head * part, value + head * part, scores[head * (length + 1) + t],
-                     part);
+          add_scaled(context + head * part, value + head * part, scores[head * stride + t], part);
         }
+      }
+      for (int64_t head = 0; head < heads; head++) {  // for the next row
+        std::fill_n(&scores[head * stride + length + 1], stride - length - 1, kNothing);
       }
     }
     stream.add(Matrix(w[1]), stream.context.data(), norms, 0);
