@@ -208,6 +208,7 @@ inline void groups_in_blocks(const Place& to, const Matrix& m, const Quantised& 
   for (int64_t g = begin; g < end; g++) {
     for (int64_t half = 0; half < 2; half++) {
       const std::uint8_t* weights = m.group(g) + half * 128;
+      const std::uint8_t* next = half ? m.group(g + 1 < end ? g + 1 : g) : weights + 128;
       for (int64_t n = 0; n < rows; n += 2 * kBlock) {
         const std::int8_t* upper = x.values.data() + n * x.stride;
         const std::int8_t* lower = upper + kBlock * x.stride;
@@ -217,6 +218,12 @@ inline void groups_in_blocks(const Place& to, const Matrix& m, const Quantised& 
         _tile_zero(3);
         for (int64_t k = 0; k < m.in; k += kBlockInputs) {
           const std::uint8_t* w = weights + k * kGroup;
+          if (n == 0) {  // the processor does not guess these strides
+            for (int64_t line = 0; line < kBlockInputs * kGroup; line += kGroup * 4) {
+              __builtin_prefetch(next + k * kGroup + line, 0, 3);
+              __builtin_prefetch(next + k * kGroup + line + 64, 0, 3);
+            }
+          }
           _tile_loadd(4, upper + k, x.stride);
           _tile_loadd(5, lower + k, x.stride);
           _tile_loadd(6, w, kGroup * 4);
