@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DeviceError", "choose_device", "precision_name", "running_dtype"]
 
-_GPUS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
+_GPUS = (
+    "/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia", "/sys/module/nvidia", "/dev/nvmap",
+    "/dev/dxg", "/dev/kfd",
+)  # fmt: skip
 
 
 class DeviceError(ValueError):
@@ -38,8 +41,8 @@ def choose_device(name: str | None = None) -> str:
         raise DeviceError(f"device {name!r} is not one of auto, cpu, cuda, cuda:N, mps")
     if kind == "cpu":
         return name
-    if kind not in _available() or (index and int(index) >= _cuda_devices()):
-        raise DeviceError(f"this machine has no {name}; it has {', '.join(_available())}")
+    if kind not in _available(asked=True) or (index and int(index) >= _cuda_devices()):
+        raise DeviceError(f"this machine has no {name}; it has {', '.join(_available(asked=True))}")
     return name
 
 
@@ -60,8 +63,9 @@ def precision_name(dtype: torch.dtype) -> str:
     return names[dtype]
 
 
-def _available() -> list[str]:
-    if not _may_have_others():
+def _available(*, asked: bool = False) -> list[str]:
+    """The devices, the best first; PyTorch is asked wherever it may know of another."""
+    if not asked and not _may_have_others():
         return ["cpu"]
     import torch  # noqa: PLC0415
 

@@ -94,6 +94,8 @@ class Runner:
         """The model, after trying to move it; says where it is and in which number format."""
         import torch  # noqa: PLC0415  (takes longer to load than all that is not on it)
 
+        if threads := kernels.wanted_threads():
+            torch.set_num_threads(threads)
         place = torch.device(self.device)
         wanted = running_dtype(place) if dtype is None else dtype
         try:

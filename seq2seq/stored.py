@@ -137,21 +137,28 @@ class StoredWeights:
             )
 
 
-def read_slice(path: Path, name: str, first: int = 0, end: int | None = None) -> np.ndarray:
+def read_slice(
+    path: Path, name: str, first: int = 0, end: int | None = None, *, bfloat16: bool = False
+) -> np.ndarray:
     """A tensor of a safetensors file, or some of its rows.
+
+    Args:
+        path, name: of it.
+        first, end: rows; all of them without an end.
+        bfloat16: it is in this format, which NumPy does not have: PyTorch makes fp32 of it.
 
     Raises:
         CheckpointError: it cannot be read.
     """
     try:  # opened each time: what was read of a file counts as memory while it is open
-        with safe_open(path, framework="np") as file:
-            whole = end is None
-            value: np.ndarray = file.get_tensor(name) if whole else file.get_slice(name)[first:end]
+        with safe_open(path, framework="pt" if bfloat16 else "np") as file:
+            value = file.get_tensor(name) if end is None else file.get_slice(name)[first:end]
+            found: np.ndarray = value.float().numpy() if bfloat16 else value
     except (ValueError, OSError, SafetensorError) as error:
         raise CheckpointError(
             f"{path}: cannot be read as safetensors ({_first_line(error)})"
         ) from error
-    return value
+    return found
 
 
 def is_finite(value: np.ndarray) -> bool:

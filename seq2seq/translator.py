@@ -7,7 +7,6 @@ print(translator.translate("Le chat dort.").text)
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Self, cast, overload
@@ -169,11 +168,14 @@ class Translator:
         """
         if threads is not None and not 1 <= threads <= 1024:
             raise TranslatorError(f"threads is {threads}, it must be between 1 and 1024")
+        device = choose_device(device)  # a wrong name is told before anything is downloaded
+        if threads is not None:
+            kernels.set_threads(threads)
         checkpoint = load_model(locate(name), whole=False)
         if is_repository(name):  # is asked for by that name again, revision and all
             named = dataclasses.replace(checkpoint.info, name=name)
             checkpoint = dataclasses.replace(checkpoint, info=named)
-        translator = cls(
+        return cls(
             checkpoint,
             device=device,
             batch_tokens=batch_tokens,
@@ -182,9 +184,6 @@ class Translator:
             max_waiting=max_waiting,
             max_wait=max_wait,
         )
-        if threads is not None:
-            _set_threads(threads)
-        return translator
 
     @property
     def info(self) -> Checkpoint:
@@ -450,10 +449,3 @@ class Translator:
                 raise
             yield from self._engine.run(jobs, request, progress=progress)
             done += len(part)
-
-
-def _set_threads(count: int) -> None:
-    """Of our operators, and of PyTorch's if anything runs on it."""
-    kernels.set_threads(count)
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(count)

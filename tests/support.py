@@ -25,7 +25,7 @@ from seq2seq.translator import Translator
 def cpu_only() -> Iterator[None]:
     """The same figures on every machine, GPU or not, in modules that import this."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("seq2seq.device._available", lambda: ["cpu"])
+        patch.setattr("seq2seq.device._available", lambda **_: ["cpu"])
         yield
 
 

@@ -95,8 +95,12 @@ class SearchModel(Protocol):
     def start(self, memory: Any) -> Any:
         """The :class:`SearchState` before the first step, a row per sentence of ``memory``."""
 
-    def step(self, tokens: Sequence[int], state: Any) -> StepLogits:
-        """Advance every row by one piece, the one before (bos at first)."""
+    def step(self, tokens: Sequence[int], state: Any, *, attention: bool = True) -> StepLogits:
+        """Advance every row by one piece, the one before (bos at first).
+
+        Args:
+            attention: say it, too.
+        """
 
     def choose(
         self,
@@ -105,11 +109,12 @@ class SearchModel(Protocol):
         *,
         count: int,
         entropy: bool = False,
+        attention: bool = True,
         comparison: Comparison | None = None,
     ) -> Choices:
         """:meth:`step`, of which only the ``count`` most probable pieces are wanted.
 
         Args:
-            entropy: say the entropies, too.
+            entropy, attention: say these, too.
             comparison: made by models for which it costs less together with the step.
         """

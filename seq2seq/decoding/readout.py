@@ -155,9 +155,7 @@ def largest(logits: np.ndarray, count: int, *, entropy: bool) -> Largest:
     if kernels.loaded():
         return operators.largest(logits, count)
     logs = log_softmax(logits)
-    some = np.argpartition(-logs, count - 1, axis=1)[:, :count]
-    order = np.argsort(-np.take_along_axis(logs, some, 1), axis=1, kind="stable")
-    tokens = np.take_along_axis(some, order, 1)
+    tokens = np.argsort(-logs, axis=1, kind="stable")[:, :count]
     values = np.take_along_axis(logs, tokens, 1)
     if not entropy:
         return Largest(values, tokens, None)

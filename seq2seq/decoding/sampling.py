@@ -53,7 +53,7 @@ def filtered(logits: np.ndarray, config: SamplingConfig) -> tuple[np.ndarray, np
         pieces = np.take_along_axis(pieces, order, -1)
     weights = _softmax(tempered)
     if config.top_p < 1:
-        before = weights.cumsum(-1) - weights
+        before = weights.cumsum(-1, dtype=np.float64) - weights
         weights = np.where(before >= config.top_p, np.float32(0), weights)
     return weights, pieces
 
@@ -92,11 +92,11 @@ def draw(
     for row, pieces_of_row in enumerate(barred):
         allowed[row, list(pieces_of_row)] = -np.inf
     weights, pieces = filtered(allowed, config)
-    cumulative = weights.cumsum(-1)
+    cumulative = weights.cumsum(-1, dtype=np.float64)  # or the tail is lost in rounding
     tokens = np.empty(len(rows), dtype=np.int64)
     for number, (row, chance) in enumerate(zip(rows, numbers, strict=True)):
         sums = cumulative[row]
-        place = np.searchsorted(sums, np.float32(chance) * sums[-1], side="right")
+        place = np.searchsorted(sums, chance * sums[-1], side="right")
         # The first place that reaches the total is the last one with weight: rounding stops there.
         tokens[number] = pieces[row, min(place, np.searchsorted(sums, sums[-1]), len(sums) - 1)]
     scores = allowed[rows, tokens]

@@ -241,13 +241,19 @@ class _Search:
 
     def _read(self, tokens: Sequence[int], state: Any, demand: Demand) -> tuple[Any, Reading]:
         """Make a step: the state after it, and what was demanded."""
+        looks = self._seen is not None or self._coverage is not None
         if demand.picks:
-            output = self._model.step(tokens, state)
+            output = self._model.step(tokens, state, attention=looks)
             penalties = self._attend(output.attention)
             return output.state, read_logits(output.logits, demand, penalties=penalties)
         count = demand.most(self._model.config.target_vocabulary)
         choices = self._model.choose(
-            tokens, state, count=count, entropy=demand.trace, comparison=demand.comparison()
+            tokens,
+            state,
+            count=count,
+            entropy=demand.trace,
+            attention=looks,
+            comparison=demand.comparison(),
         )
         penalties = self._attend(choices.attention)
         return choices.state, read_choices(choices, demand, penalties=penalties)

@@ -53,11 +53,11 @@ class CompiledModel(ABC, Generic[StateT]):
     def start(self, memory: Any) -> StateT:
         """The state before the first step, a row per sentence."""
 
-    def step(self, tokens: Sequence[int], state: StateT) -> StepLogits:
+    def step(self, tokens: Sequence[int], state: StateT, *, attention: bool = True) -> StepLogits:
         """See :meth:`SearchModel.step`."""
         step, after = self._step(tokens, state, 0, None)
         assert step.logits is not None  # noqa: S101  (for the type checker)
-        return StepLogits(step.logits, self._shown(step), after)
+        return StepLogits(step.logits, self._shown(step) if attention else None, after)
 
     def choose(
         self,
@@ -66,13 +66,15 @@ class CompiledModel(ABC, Generic[StateT]):
         *,
         count: int,
         entropy: bool = False,
+        attention: bool = True,
         comparison: Comparison | None = None,
     ) -> Choices:
         """See :meth:`SearchModel.choose`; never holds all logits."""
         comparing = None if comparison is None else Comparing(*comparison)
         step, after = self._step(tokens, state, count, comparing)
         assert step.largest is not None  # noqa: S101  (for the type checker)
-        return Choices(step.largest, self._shown(step), after, step.compared)
+        shown = self._shown(step) if attention else None
+        return Choices(step.largest, shown, after, step.compared)
 
     def score(
         self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain
@@ -170,6 +171,7 @@ class CompiledTransformer(CompiledModel[State]):
             positions = [computed] * 2
         self._positions = positions
         self._sides = [self._side(0), self._side(1)]
+        self._growing = threading.Lock()
         everything = [*self._encoder, *self._decoder, *self._tables, *positions]
         self.memory_bytes = bytes_of(everything)
 
@@ -227,25 +229,28 @@ class CompiledTransformer(CompiledModel[State]):
         )
         return Made(step, State(memory, longer, cache, used + rows))
 
-    def _side(self, number: int) -> Side:
+    def _side(self, number: int, positions: np.ndarray | None = None) -> Side:
         weights = (self._encoder, self._decoder)[number]
-        return Side(self._plans[number], [self._tables[number], self._positions[number], *weights])
+        table = self._positions[number] if positions is None else positions
+        return Side(self._plans[number], [self._tables[number], table, *weights])
 
     def _placed(self, number: int, length: int) -> Side:
         """A side with a table of at least ``length`` positions."""
-        table = self._positions[number]
-        if length <= len(table):
+        if length <= len(self._positions[number]):  # tables only grow, sides before them
             return self._sides[number]
-        if self._learned:
-            raise ValueError(
-                f"a sequence of {length} pieces is longer than the {len(table)} positions "
-                "that this model has learned"
-            )
-        longer = self._sinusoids(2 * length)
-        longer[: len(table)] = table
-        self._positions[number] = longer
-        self._sides[number] = self._side(number)
-        return self._sides[number]
+        with self._growing:
+            table = self._positions[number]
+            if length > len(table):
+                if self._learned:
+                    raise ValueError(
+                        f"a sequence of {length} pieces is longer than the {len(table)} positions "
+                        "that this model has learned"
+                    )
+                longer = self._sinusoids(2 * length)
+                longer[: len(table)] = table
+                self._sides[number] = self._side(number, longer)
+                self._positions[number] = longer
+            return self._sides[number]
 
     def _sinusoids(self, length: int) -> np.ndarray:
         halves = self.config.positions == "sinusoidal-halves"

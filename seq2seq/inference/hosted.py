@@ -85,13 +85,15 @@ class HostedModel:
         with torch.inference_mode():
             return HostedState(self._form.start(memory), self._form.device)
 
-    def step(self, tokens: Sequence[int], state: HostedState) -> StepLogits:
+    def step(
+        self, tokens: Sequence[int], state: HostedState, *, attention: bool = True
+    ) -> StepLogits:
         """See :meth:`SearchModel.step`."""
         with torch.inference_mode():
             output = self._form.step(_vector(tokens, state.device), state.inner)
-            logits, attention = to_host([output.logits, output.attention])
+            logits, shown = to_host([output.logits, output.attention if attention else None])
             assert logits is not None  # noqa: S101  (for the type checker)
-        return StepLogits(logits, attention, HostedState(output.state, state.device))
+        return StepLogits(logits, shown, HostedState(output.state, state.device))
 
     def choose(
         self,
@@ -100,22 +102,24 @@ class HostedModel:
         *,
         count: int,
         entropy: bool = False,
+        attention: bool = True,
         comparison: Comparison | None = None,
     ) -> Choices:
         """See :meth:`SearchModel.choose`; on a device of its own it chooses there."""
         if state.device.type == "cpu" and kernels.loaded():
-            logits, attention, after = self.step(tokens, state)
-            return Choices(largest(logits, count, entropy=entropy), attention, after)
+            logits, shown, after = self.step(tokens, state, attention=attention)
+            return Choices(largest(logits, count, entropy=entropy), shown, after)
         with torch.inference_mode():
             output = self._form.step(_vector(tokens, state.device), state.inner)
             raw = torch.log_softmax(output.logits, dim=-1, dtype=torch.float32)
             best, pieces = raw.topk(count, dim=-1)
             # p log p of an impossible piece is 0, not 0 times infinity.
             spread = -(raw.exp() * raw.clamp_min(-1e30)).sum(-1) if entropy else None
-            values, ids, entropies, attention = to_host([best, pieces, spread, output.attention])
+            looks = output.attention if attention else None
+            values, ids, entropies, shown = to_host([best, pieces, spread, looks])
             assert values is not None and ids is not None  # noqa: PT018, S101
         found = Largest(values, ids.astype(np.int64), entropies)
-        return Choices(found, attention, HostedState(output.state, state.device))
+        return Choices(found, shown, HostedState(output.state, state.device))
 
     def score(
         self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]

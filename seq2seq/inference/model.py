@@ -19,8 +19,6 @@ from seq2seq.inference.precision import Precision
 from seq2seq.parameters import Weights
 
 if TYPE_CHECKING:
-    import torch
-
     from seq2seq.inference.hosted import HostedModel
     from seq2seq.nn import AnyModel
 
@@ -76,7 +74,7 @@ class InferenceModel:
         if isinstance(model, CompiledTransformer | CompiledRecurrent):
             self._take(model)
             return
-        self._unit = unit and model.device.type == "cpu" and precision is not None
+        self._unit = unit and model.device.type == "cpu"
         if self._unit and self._int8 and kernels.load():
             self._take(_compiled(model))
             return
@@ -86,13 +84,6 @@ class InferenceModel:
     def is_unit(self) -> bool:
         """Whether a step is one unit by now."""
         return self._form is not self._plain
-
-    @property
-    def device(self) -> torch.device:
-        """Where it runs; on the operators it is the CPU."""
-        import torch  # noqa: PLC0415
-
-        return torch.device("cpu") if self._module is None else self._module.device
 
     def wait(self) -> bool:
         """Have it as fast as it becomes; whether a step is one unit now."""
@@ -109,7 +100,8 @@ class InferenceModel:
         return self._form
 
     def _take(self, form: CompiledTransformer | CompiledRecurrent) -> None:
-        self._form, self.memory_bytes, self._module = form, form.memory_bytes, None
+        self._form, self.memory_bytes = form, form.memory_bytes
+        self._module = self._plain = None  # nothing holds the other copy
 
     def _keep(self, model: AnyModel) -> None:
         """On PyTorch's operators."""

@@ -5,6 +5,13 @@ fraction of the time. They are plain C functions on arrays, so that whoever tran
 needs no PyTorch in memory. Where they cannot be built, models run on PyTorch's own operators.
 """
 
-from seq2seq.kernels.library import build, load, loaded, set_threads, threads
+from seq2seq.kernels.library import (
+    build,
+    load,
+    loaded,
+    set_threads,
+    threads,
+    wanted_threads,
+)
 
-__all__ = ["build", "load", "loaded", "set_threads", "threads"]
+__all__ = ["build", "load", "loaded", "set_threads", "threads", "wanted_threads"]

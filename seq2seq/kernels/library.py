@@ -18,7 +18,7 @@ from pathlib import Path
 
 from seq2seq.kernels.processors import own_processors
 
-__all__ = ["build", "load", "loaded", "opened", "set_threads", "threads"]
+__all__ = ["build", "load", "loaded", "opened", "set_threads", "threads", "wanted_threads"]
 
 _log = logging.getLogger(__name__)
 
@@ -68,10 +68,20 @@ def threads() -> int:
 
 
 def set_threads(count: int) -> None:
-    """Have so many threads share the work of one caller, from now on, in the whole process."""
+    """Have so many threads share the work of one caller, from now on, in the whole process.
+
+    PyTorch's too, if it is loaded; if it is loaded later, see :func:`wanted_threads`.
+    """
     _wanted[:] = [count]
     if _opened:
         opened().seq2seq_set_threads(count)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(count)
+
+
+def wanted_threads() -> int | None:
+    """What :func:`set_threads` was told last."""
+    return _wanted[0] if _wanted else None
 
 
 _wanted: list[int] = []  # threads, if anybody has said
@@ -115,7 +125,7 @@ def _load() -> bool:
     except (OSError, AttributeError) as error:
         _log.info("the operators are not loaded: %s", _cause(error))
         return False
-    library.seq2seq_set_threads(_wanted[0] if _wanted else own_processors())
+    library.seq2seq_set_threads(wanted_threads() or own_processors())
     _opened.append(library)
     return True
 

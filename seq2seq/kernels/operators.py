@@ -138,7 +138,10 @@ def pack_rows(
     """
     out, width = shape(matrix)
     rows = len(values)
-    if values.shape != (rows, width) or first + rows > out:
+    several = (scale,) if bias is None else (scale, bias)
+    if any(one.shape != (rows,) for one in several):
+        raise ValueError(f"{rows} rows with scales or biases of other rows")
+    if values.shape != (rows, width) or first < 0 or first + rows > out:
         raise ValueError(f"rows {values.shape} from {first} for a matrix ({out}, {width})")
     values = np.ascontiguousarray(values, dtype=np.int8)
     scale = np.ascontiguousarray(scale, dtype=np.float32)

@@ -72,16 +72,9 @@ def _open_safe(path: Path) -> dict[str, StoredTensor]:
             kind = str(part.get_dtype())
             if kind not in _FLOATS:
                 raise _odd(path, name)
-            read = _read_bfloat16 if kind == "BF16" else read_slice
-            found[name] = StoredTensor(tuple(part.get_shape()), partial(read, path, name))
+            read = partial(read_slice, path, name, bfloat16=kind == "BF16")
+            found[name] = StoredTensor(tuple(part.get_shape()), read)
     return found
-
-
-def _read_bfloat16(path: Path, name: str, first: int = 0, end: int | None = None) -> np.ndarray:
-    """As :func:`read_slice`, of a format that only PyTorch knows."""
-    with safe_open(path, framework="pt") as file:
-        value: np.ndarray = file.get_slice(name)[first:end].float().numpy()
-        return value
 
 
 def _open_pickle(path: Path) -> dict[str, StoredTensor]:

@@ -182,6 +182,15 @@ def test_the_largest_number_draws_something_possible() -> None:
         assert tokens.item() in (0, 1)
 
 
+def test_every_piece_of_a_large_vocabulary_can_be_drawn() -> None:
+    """Sums of so many small numbers must not lose the last ones in rounding."""
+    size = 60_000
+    logs = np.full((1, size), -math.log(size), dtype=np.float32)
+    numbers = [0.0, 0.5, (size - 0.5) / size]
+    tokens, _, _ = draw(logs, rows=[0] * 3, numbers=numbers, barred=[{}], config=SamplingConfig())
+    assert tokens.tolist() == [0, size // 2, size - 1]
+
+
 def test_nothing_to_draw_from() -> None:
     logs = np.full((1, 3), math.log(1 / 3), dtype=np.float32)
     _, scores, _ = draw(

@@ -132,6 +132,28 @@ def test_translating_on_a_cpu_needs_no_pytorch(tmp_path: Path) -> None:
     assert done.stdout.split() == ["int8", "int8"]
 
 
+def test_a_device_that_somebody_names_is_asked_of_pytorch() -> None:
+    """Not every machine shows its GPU before it is used."""
+    code = (
+        "import sys\n"
+        "from seq2seq.device import DeviceError, choose_device\n"
+        "choose_device('cpu'), choose_device()\n"
+        "print('torch' in sys.modules)\n"
+        "try:\n"
+        "    choose_device('cuda')\n"
+        "except DeviceError:\n"
+        "    pass\n"
+        "print('torch' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    before, after = done.stdout.split()
+    assert after == "True"
+    if not (Path("/dev/nvidiactl").exists() or not sys.platform.startswith("linux")):
+        assert before == "False"
+
+
 def test_training_needs_no_text_library_and_no_charts() -> None:
     blocked = ("sacremoses", "tokenizers", "py3langid", "regex", "gradio", "plotly")
     code = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -191,6 +193,20 @@ def test_the_unit_is_made_when_there_were_some_sessions(
         assert fast.memory_bytes > 0
     alone = InferenceModel(model, precision="fp32", unit=False)
     assert not alone.wait()
+
+
+@pytest.mark.skipif(not kernels.loaded(), reason="no operators on this machine")
+def test_the_first_form_is_let_go_of_when_there_is_a_better_one(
+    model: AnyModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("seq2seq.kernels.load", lambda: False)  # not built before
+        fast = InferenceModel(model, precision="int8")
+    packed = weakref.ref(fast._module)  # type: ignore[arg-type]
+    assert packed() is not None
+    assert fast.wait()
+    gc.collect()
+    assert packed() is None
 
 
 @needs_int8

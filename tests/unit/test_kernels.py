@@ -7,6 +7,7 @@ import itertools
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,10 +23,11 @@ from torch import nn
 from seq2seq import kernels
 from seq2seq.config import ConfigError, ModelConfig, RecurrentConfig, TransformerConfig
 from seq2seq.inference import InferenceModel, Session
+from seq2seq.inference.compiled_transformer import CompiledTransformer
 from seq2seq.inference.hosted import HostedModel
 from seq2seq.inference.int8 import Int8Linear
 from seq2seq.inference.matrices import quantise
-from seq2seq.inference.pack import pack
+from seq2seq.inference.pack import ModuleWeights, pack
 from seq2seq.kernels import library, operators
 from seq2seq.nn import build_model
 
@@ -92,6 +94,8 @@ def test_a_matrix_takes_no_rows_and_no_inputs_but_its_own() -> None:
     one = np.ones((1, 4), dtype=np.int8), np.ones(1, dtype=np.float32), None
     with pytest.raises(ValueError, match=r"from 10 for a matrix \(10, 4\)"):
         operators.pack_rows(matrix, *one, first=10)
+    with pytest.raises(ValueError, match="1 rows with scales or biases of other rows"):
+        operators.pack_rows(matrix, one[0], np.ones(2, dtype=np.float32), None, first=0)
     with pytest.raises(ValueError, match="3 numbers for a matrix of 4 inputs"):
         operators.linear(np.ones((2, 3), dtype=np.float32), matrix)
 
@@ -298,6 +302,49 @@ def test_threads_change_nothing_whoever_else_is_at_work() -> None:
                 assert np.allclose(found, expected, atol=1e-5)
     finally:
         kernels.set_threads(before)
+
+
+@needs_operators
+def test_fewer_threads_wake_fewer_helpers() -> None:
+    """Helpers who are not wanted any more sleep."""
+    before = kernels.threads()
+    matrix = operators.packed(64, 8)
+
+    def busy() -> float:
+        times = time.process_time()
+        for _ in range(20):
+            operators.linear(np.ones((1, 8), dtype=np.float32), matrix)
+            time.sleep(0.01)
+        return time.process_time() - times
+
+    try:
+        kernels.set_threads(4)
+        session = operated(
+            dataclasses.replace(
+                next(transformers()), source_vocabulary=300_001, target_vocabulary=300_001
+            )
+        )
+        state = session.start(session.encode([[5, 6, 7]]))
+        session.choose([7], state, count=4)  # makes the helpers
+        kernels.set_threads(1)
+        session.choose([7], state, count=4)
+        time.sleep(0.05)
+        assert busy() < 0.15  # of 0.2 seconds; a helper that spins takes them all
+    finally:
+        kernels.set_threads(before)
+
+
+@needs_operators
+def test_positions_grow_whoever_else_needs_some() -> None:
+    config = next(transformers())
+    model = CompiledTransformer(config, ModuleWeights(build_model(config)))
+    assert model._placed(1, 3000) is model._placed(1, 2000)
+    assert len(model._positions[1]) >= 3000
+    with ThreadPoolExecutor(8) as pool:
+        lengths = [4000 + 1000 * (n % 8) for n in range(64)]
+        sides = list(pool.map(lambda length: model._placed(0, length), lengths))
+    for length, side in zip(lengths, sides, strict=True):
+        assert len(side._weights[1]) >= length
 
 
 @needs_operators

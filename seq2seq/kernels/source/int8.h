@@ -37,7 +37,7 @@ constexpr int64_t kAhead = 2048;      // bytes that are asked for before they ar
 
 inline int64_t padded(int64_t size, int64_t to) { return (size + to - 1) / to * to; }
 
-// A matrix in memory: header (outputs, inputs, has bias), scales, biases, and weights + 128 as
+// A matrix in memory: header (outputs, inputs), scales, biases, and weights + 128 as
 // (groups, inputs / 4, 64 outputs, 4 inputs), all padded with zeros.
 struct Matrix {
   int64_t out, in, groups, quads;
@@ -279,10 +279,10 @@ inline void groups(const Place& to, const Matrix& m, const Quantised& x, int64_t
 class Sharing {
  public:
   explicit Sharing(int64_t bytes) {
-    allowed() = at_work()++ == 0 && bytes >= kLargeModel;
+    allowed() = team_.at_work++ == 0 && bytes >= kLargeModel;
   }
   ~Sharing() {
-    at_work()--;
+    team_.at_work--;
     allowed() = false;
   }
   Sharing(const Sharing&) = delete;
@@ -298,10 +298,8 @@ class Sharing {
     static thread_local bool value = false;
     return value;
   }
-  static std::atomic<int>& at_work() {
-    static std::atomic<int> count{0};
-    return count;
-  }
+
+  Team& team_ = Team::get();
 };
 
 // y (rows, out) = x (rows, in) times the matrix, plus bias.

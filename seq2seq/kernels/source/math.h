@@ -169,9 +169,9 @@ inline void attend(float* context, float* weights, const float* query, const flo
   const int64_t size = (length + kSideCount - 1) / kSideCount * kSideCount;
   scores.resize(size);
   for (int64_t s = 0; s < length; s++) scores[s] = dot(query, keys + s * stride, width) * scale;
-  std::fill(&scores[length], scores.data() + size, kNothing);
+  std::fill(scores.begin() + length, scores.end(), kNothing);
   softmax(scores.data(), size);
-  std::copy(scores.data(), &scores[length], weights);
+  std::copy(scores.data(), scores.data() + length, weights);
   mix(context, weights, values, length, stride, width);
 }
 
@@ -197,7 +197,7 @@ class Columns {
       score<kSides>(query, s, scale);
     }
     for (; s < columns_; s += kSideCount) score_in_turns(query, s, scale);
-    std::fill(&scores_[length_], scores_.data() + columns_, kNothing);
+    std::fill(scores_.begin() + length_, scores_.end(), kNothing);
     softmax(scores_.data(), columns_);
     mix(context, scores_.data(), values, length_, stride, width_);
   }

@@ -8,10 +8,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
@@ -70,7 +72,11 @@ class Team {
         std::this_thread::yield();  // a helper may wait for this processor
       }
     }
+    if (failure_ != nullptr) std::rethrow_exception(std::exchange(failure_, nullptr));
   }
+
+  // Callers inside an operator.
+  std::atomic<int> at_work{0};
 
  private:
   static constexpr int64_t kMost = 256;
@@ -98,13 +104,20 @@ class Team {
       if (part >= parts) return;
       if (!tickets_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
       const auto size = static_cast<std::uint64_t>(size_);
-      (*work_)(size * part / parts, size * (part + 1) / parts);
+      try {
+        (*work_)(size * part / parts, size * (part + 1) / parts);
+      } catch (...) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        if (failure_ == nullptr) failure_ = std::current_exception();
+      }
       done_.fetch_add(1, std::memory_order_release);
       ticket = tickets_.load(std::memory_order_acquire);
     }
   }
 
-  bool parts_left() const {
+  // Whether there are parts for a helper: the first has number 1, after the caller.
+  bool parts_left(int64_t number) const {
+    if (number >= threads()) return false;
     const std::uint64_t ticket = tickets_.load(std::memory_order_acquire);
     return (ticket & 0xffff) < (ticket >> 16 & 0xffff);
   }
@@ -112,17 +125,20 @@ class Team {
   // Whether there are so many helpers, some of whom may have to be made.
   bool have(int64_t count) {
     try {
-      for (; helpers_ < count; helpers_++) std::thread([this] { help(); }).detach();
+      while (helpers_ < count) {
+        std::thread([this, number = helpers_ + 1] { help(number); }).detach();
+        helpers_++;
+      }
     } catch (const std::system_error&) {
       return false;
     }
     return true;
   }
 
-  void help() {
+  void help(int64_t number) {
     auto since = std::chrono::steady_clock::now();
     for (int64_t turn = 1;; turn++) {
-      if (parts_left()) {
+      if (parts_left(number)) {
         take();
         since = std::chrono::steady_clock::now();
       }
@@ -130,7 +146,7 @@ class Team {
       if (turn % 64 || std::chrono::steady_clock::now() - since < kAwake) continue;
       std::unique_lock<std::mutex> lock(mutex_);
       asleep_++;
-      wake_.wait(lock, [this] { return parts_left(); });
+      wake_.wait(lock, [this, number] { return parts_left(number); });
       asleep_--;
       since = std::chrono::steady_clock::now();
     }
@@ -144,6 +160,7 @@ class Team {
   int64_t helpers_ = 0;  // the caller's, as the next two
   const std::function<void(int64_t, int64_t)>* work_ = nullptr;
   int64_t size_ = 0;
+  std::exception_ptr failure_;  // the first of a round
 };
 
 }  // namespace seq2seq

@@ -191,7 +191,7 @@ inline void step_transformer(const Output& output, float* attention, const int64
         }
       }
       for (int64_t head = 0; head < heads; head++) {  // for the next row
-        std::fill_n(&scores[head * stride + length + 1], stride - length - 1, kNothing);
+        std::fill_n(scores.begin() + head * stride + length + 1, stride - length - 1, kNothing);
       }
     }
     stream.add(Matrix(w[1]), stream.context.data(), norms, 0);
