@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 
 from seq2seq.config import AttentionLayout, ModelConfig
-from seq2seq.kernels.operators import Compared, Largest
+from seq2seq.kernels.operators import Compared, Comparison, Largest
 
 __all__ = [
     "Choices",
@@ -30,24 +30,6 @@ class SearchState(Protocol):
 
     def select(self, rows: Sequence[int]) -> Self:
         """The same with ``rows``, in any order, repeats allowed."""
-
-
-class Comparison(NamedTuple):
-    """Which continuations of several sentences' hypotheses are the best.
-
-    Attributes:
-        bases: for every row the cumulative score that its pieces add to.
-        bounds: rows at which sentences begin, and the number of rows.
-        barred: pieces that may not follow: of one row after the other, or the same for all.
-        ends: where those of each row end in ``barred``; empty if they are the same for all.
-        wanted: continuations per sentence.
-    """
-
-    bases: Sequence[float]
-    bounds: Sequence[int]
-    barred: Sequence[int]
-    ends: Sequence[int]
-    wanted: int
 
 
 class StepLogits(NamedTuple):

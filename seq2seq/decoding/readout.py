@@ -177,7 +177,7 @@ def _read(
 ) -> Reading:
     """Where the pieces are compared: by an operator, if there is one."""
     if compared is None and kernels.loaded():
-        compared = operators.propose(*best[:2], operators.Comparing(*demand.comparison()))
+        compared = operators.propose(*best[:2], operators.Comparing(demand.comparison()))
     if compared is not None:
         if not compared.finite:
             raise SearchError(_NOT_FINITE)

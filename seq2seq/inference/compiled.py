@@ -70,7 +70,7 @@ class CompiledModel(ABC, Generic[StateT]):
         comparison: Comparison | None = None,
     ) -> Choices:
         """See :meth:`SearchModel.choose`; never holds all logits."""
-        comparing = None if comparison is None else Comparing(*comparison)
+        comparing = None if comparison is None else Comparing(comparison)
         step, after = self._step(tokens, state, count, comparing)
         assert step.largest is not None  # noqa: S101  (for the type checker)
         shown = self._shown(step) if attention else None

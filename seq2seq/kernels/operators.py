@@ -22,6 +22,7 @@ __all__ = [
     "Arena",
     "Compared",
     "Comparing",
+    "Comparison",
     "Largest",
     "Packed",
     "Side",
@@ -198,10 +199,10 @@ class Compared(NamedTuple):
     finite: bool
 
 
-class Comparing:
-    """What is to be compared, as an operator reads it; holds what it points to.
+class Comparison(NamedTuple):
+    """Which continuations of several sentences' hypotheses are the best.
 
-    Args:
+    Attributes:
         bases: for every row the cumulative score that its pieces add to.
         bounds: rows at which sentences begin, and the number of rows.
         barred: pieces that may not follow: of one row after the other, or the same for all.
@@ -209,14 +210,22 @@ class Comparing:
         wanted: continuations per sentence.
     """
 
-    def __init__(
-        self,
-        bases: Sequence[float],
-        bounds: Sequence[int],
-        barred: Sequence[int],
-        ends: Sequence[int],
-        wanted: int,
-    ) -> None:
+    bases: Sequence[float]
+    bounds: Sequence[int]
+    barred: Sequence[int]
+    ends: Sequence[int]
+    wanted: int
+
+
+class Comparing:
+    """A comparison as an operator reads it; holds what it points to.
+
+    Args:
+        comparison: what is to be compared.
+    """
+
+    def __init__(self, comparison: Comparison) -> None:
+        bases, bounds, barred, ends, wanted = comparison
         sentences = len(bounds) - 1
         # Everything in one piece of memory each: a step makes this anew.
         self._bases = np.array(bases, dtype=np.float64)

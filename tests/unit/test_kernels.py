@@ -7,7 +7,6 @@ import itertools
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -304,34 +303,36 @@ def test_threads_change_nothing_whoever_else_is_at_work() -> None:
         kernels.set_threads(before)
 
 
+def seconds_by_thread() -> dict[str, float]:
+    """Processor time of every thread of this process so far."""
+    return {
+        task.name: int((task / "schedstat").read_text().split()[0]) / 1e9
+        for task in Path("/proc/self/task").iterdir()
+    }
+
+
 @needs_operators
-def test_fewer_threads_wake_fewer_helpers() -> None:
-    """Helpers who are not wanted any more sleep."""
-    before = kernels.threads()
-    matrix = operators.packed(64, 8)
-
-    def busy() -> float:
-        times = time.process_time()
-        for _ in range(20):
-            operators.linear(np.ones((1, 8), dtype=np.float32), matrix)
-            time.sleep(0.01)
-        return time.process_time() - times
-
-    try:
-        kernels.set_threads(4)
-        session = operated(
-            dataclasses.replace(
-                next(transformers()), source_vocabulary=300_001, target_vocabulary=300_001
-            )
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not tell")
+@pytest.mark.parametrize("fewer", [2, 1])
+def test_helpers_who_are_not_wanted_any_more_sleep(fewer: int) -> None:
+    session = operated(
+        dataclasses.replace(
+            next(transformers()), source_vocabulary=300_001, target_vocabulary=300_001
         )
-        state = session.start(session.encode([[5, 6, 7]]))
-        session.choose([7], state, count=4)  # makes the helpers
-        kernels.set_threads(1)
-        session.choose([7], state, count=4)
-        time.sleep(0.05)
-        assert busy() < 0.15  # of 0.2 seconds; a helper that spins takes them all
+    )
+    state = session.start(session.encode([[5, 6, 7]]))
+    before = kernels.threads()
+    try:
+        for threads in (4, fewer):  # the first makes the helpers
+            kernels.set_threads(threads)
+            begun = seconds_by_thread()
+            for _ in range(60):
+                session.choose([7], state, count=4)
+            ended = seconds_by_thread()
     finally:
         kernels.set_threads(before)
+    spent = [ended[name] - begun.get(name, 0) for name in ended]
+    assert sum(one > max(spent) / 4 for one in spent) <= fewer
 
 
 @needs_operators
