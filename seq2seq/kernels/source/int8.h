@@ -35,8 +35,6 @@ constexpr int64_t kLargeModel = 1 << 21;  // bytes of the weights of a step from
 constexpr int64_t kLarge = 1 << 20;   // bytes of weights that come from beyond the near caches
 constexpr int64_t kAhead = 2048;      // bytes that are asked for before they are needed
 
-inline int64_t padded(int64_t size, int64_t to) { return (size + to - 1) / to * to; }
-
 // A matrix in memory: header (outputs, inputs), scales, biases, and weights + 128 as
 // (groups, inputs / 4, 64 outputs, 4 inputs), all padded with zeros.
 struct Matrix {
@@ -69,15 +67,31 @@ struct Matrix {
                               std::to_string(out));
     }
     const std::uint8_t* from = group(number / kGroup) + (number % kGroup) * 4;
-    for (int64_t i = 0; i < in; i++) {
-      x[i] = (static_cast<int>(from[i / 4 * kGroup * 4 + i % 4]) - 128) * scale[number];
+    const float rate = scale[number];
+    int64_t i = 0;
+    for (; i + 4 <= in; i += 4, from += kGroup * 4) {
+      for (int64_t j = 0; j < 4; j++) x[i + j] = (static_cast<int>(from[j]) - 128) * rate;
     }
+    for (int64_t j = 0; i + j < in; j++) x[i + j] = (static_cast<int>(from[j]) - 128) * rate;
   }
+};
+
+// Memory that begins where a line of the caches does.
+template <class T>
+struct Aligned : std::allocator<T> {
+  template <class U>
+  struct rebind {
+    using other = Aligned<U>;
+  };
+  T* allocate(std::size_t count) {
+    return static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t{64}));
+  }
+  void deallocate(T* memory, std::size_t) { ::operator delete(memory, std::align_val_t{64}); }
 };
 
 // Rows of 8-bit numbers, their scales, and what the 128 in every weight adds to their products.
 struct Quantised {
-  std::vector<std::int8_t> values;
+  std::vector<std::int8_t, Aligned<std::int8_t>> values;
   std::vector<float> scale;
   std::vector<std::int32_t> excess;
   int64_t stride = 0;
@@ -92,32 +106,65 @@ struct Quantised {
 
  private:
   void row(int64_t n, const float* x, int64_t size) {
-    float largest = 0, undefined = 0;
-#pragma omp simd reduction(max : largest) reduction(+ : undefined)
-    for (int64_t i = 0; i < size; i++) {
-      const float magnitude = std::fabs(x[i]);
-      largest = magnitude > largest ? magnitude : largest;
-      undefined += x[i] * 0.0f;  // NaN if there is one, or an infinity
-    }
+    const float largest = largest_magnitude(x, size);
     const float rate = largest > 1e-30f ? 127.0f / largest : 0.0f;
     std::int8_t* to = values.data() + n * stride;
     std::int32_t sum = 0;
+    int64_t i = 0;
+#if defined(__AVX512BW__)
+    __m512i sums = _mm512_setzero_si512();
+    const __m512 rates = _mm512_set1_ps(rate);
+    const auto round = [&](int64_t at) {
+      const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + at), rates));
+      sums = _mm512_add_epi32(sums, q);
+      return q;
+    };
+    // Packing goes by quarters of a vector.
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    for (; i + 64 <= size; i += 64) {
+      const __m512i low = _mm512_packs_epi32(round(i), round(i + 16));
+      const __m512i high = _mm512_packs_epi32(round(i + 32), round(i + 48));
+      const __m512i bytes = _mm512_packs_epi16(low, high);
+      _mm512_storeu_si512(to + i, _mm512_permutexvar_epi32(order, bytes));
+    }
+    sum = _mm512_reduce_add_epi32(sums);
+#endif
 #pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < size; i++) {
-      const auto q = static_cast<std::int32_t>(std::rint(x[i] * rate));
-      to[i] = static_cast<std::int8_t>(q);
+    for (int64_t j = i; j < size; j++) {
+      const auto q = static_cast<std::int32_t>(std::rint(x[j] * rate));
+      to[j] = static_cast<std::int8_t>(q);
       sum += q;
     }
-    for (int64_t i = size; i < stride; i++) to[i] = 0;
-    scale[n] = largest / 127.0f + undefined;
+    for (int64_t j = size; j < stride; j++) to[j] = 0;
+    scale[n] = largest / 127.0f + largest * 0.0f;  // NaN if there is one, or an infinity
     excess[n] = Lanes::kExcess * sum;
   }
+
+  // NaN if there is one: without their signs, floats are in the order of their bits, NaN above all.
+  static float largest_magnitude(const float* x, int64_t size) {
+    std::uint32_t largest = 0;
+#pragma omp simd reduction(max : largest)
+    for (int64_t i = 0; i < size; i++) {
+      std::uint32_t bits;
+      std::memcpy(&bits, x + i, sizeof(bits));
+      bits &= 0x7fffffff;
+      largest = bits > largest ? bits : largest;
+    }
+    float magnitude;
+    std::memcpy(&magnitude, &largest, sizeof(magnitude));
+    return magnitude;
+  }
 };
+
+// What becomes of an output: it is stored, but for negative ones, of which 0 is, or it is added to what is
+// there. Done at once, as a pass of its own over many rows costs as much as their products.
+enum class Then { kStore, kRelu, kAdd };
 
 // Where products go: output `at` of row n to y[n * stride + at - origin].
 struct Place {
   float* y;
   int64_t stride, origin = 0;
+  Then then = Then::kStore;
 
   float* of(int64_t n, int64_t at) const { return y + n * stride + at - origin; }
 };
@@ -125,11 +172,22 @@ struct Place {
 // From sums of products to outputs: `count` outputs of row n from `at`.
 inline void finish(const Place& to, const Matrix& m, int64_t at, int64_t count, const Quantised& x,
                    int64_t n, std::int32_t excess, const std::int32_t* sums) {
+  if (count <= 0) return;
   float* y = to.of(n, at);
   const float *scales = m.scale + at, *bias = m.bias + at, scale = x.scale[n];
+  alignas(64) float outputs[kGroup];
 #pragma omp simd
   for (int64_t j = 0; j < count; j++) {
-    y[j] = static_cast<float>(sums[j] - excess) * (scales[j] * scale) + bias[j];
+    outputs[j] = static_cast<float>(sums[j] - excess) * (scales[j] * scale) + bias[j];
+  }
+  if (to.then == Then::kStore) {
+    std::memcpy(y, outputs, count * sizeof(float));
+  } else if (to.then == Then::kRelu) {
+#pragma omp simd
+    for (int64_t j = 0; j < count; j++) y[j] = outputs[j] < 0 ? 0 : outputs[j];
+  } else {
+#pragma omp simd
+    for (int64_t j = 0; j < count; j++) y[j] += outputs[j];
   }
 }
 
@@ -176,76 +234,115 @@ inline bool has_matrix_unit() {
 
 // Eight blocks of 16 rows of 64 bytes.
 inline void shape_blocks() {
-  struct alignas(64) {
+  struct alignas(64) Shape {
     std::uint8_t palette = 1, start = 0, reserved[14] = {};
     std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
     std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-  } shape;
-  _tile_loadconfig(&shape);
+  };
+  static const Shape shape;
+  // _tile_loadconfig says of the first eight bytes only that they are read, and GCC leaves the rest out.
+  asm volatile("ldtilecfg %0" ::"m"(shape));
 }
 
-// Sums of a block as outputs: rows `n` to `n + 16` of `rows`, 16 outputs from `at`. As finish(), with
-// the arithmetic of a row in few instructions: for narrow matrices it takes as long as the products.
-inline void finish_block(const Place& to, const Matrix& m, int64_t at, const Quantised& x,
-                         int64_t n, int64_t rows, const std::int32_t* sums) {
-  const int64_t count = m.out - at;
-  if (count <= 0) return;
-  const auto kept = static_cast<__mmask16>(count < kBlock ? (1 << count) - 1 : 0xffff);
-  const __m512 scales = _mm512_loadu_ps(m.scale + at), bias = _mm512_loadu_ps(m.bias + at);
-  const int64_t last = std::min(n + kBlock, rows);
-  for (int64_t r = n; r < last; r++, sums += kBlock) {
-    const __m512i sum = _mm512_sub_epi32(_mm512_load_si512(sums), _mm512_set1_epi32(x.excess[r]));
-    const __m512 rate = _mm512_mul_ps(scales, _mm512_set1_ps(x.scale[r]));
-    _mm512_mask_storeu_ps(to.of(r, at), kept, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), rate, bias));
+// Sums of products of up to 32 rows with 32 outputs, and where they belong.
+struct Sums {
+  alignas(64) std::int32_t values[2 * kBlock][2 * kBlock];
+  int64_t first = 0, rows = 0;  // of the rows
+  int64_t at = 0;               // the first output
+};
+
+// Sums as outputs. As finish(), with the arithmetic of a row in few instructions: for narrow matrices
+// it takes as long as the products.
+template <Then kThen>
+inline void finish_block(const Place& to, const Matrix& m, const Quantised& x, const Sums& sums) {
+  const __mmask16 left = first_lanes(m.out - sums.at);
+  const __mmask16 right = first_lanes(m.out - sums.at - kBlock);
+  const float *scale = m.scale + sums.at, *bias = m.bias + sums.at;
+  const __m512 left_scale = _mm512_loadu_ps(scale), right_scale = _mm512_loadu_ps(scale + kBlock);
+  const __m512 left_bias = _mm512_loadu_ps(bias), right_bias = _mm512_loadu_ps(bias + kBlock);
+  const float* rates = x.scale.data() + sums.first;
+  const std::int32_t* excesses = x.excess.data() + sums.first;
+  float* y = to.of(sums.first, sums.at);
+  const int64_t stride = to.stride, rows = sums.rows;
+  for (int64_t r = 0; r < rows; r++, y += stride) {
+    const __m512i excess = _mm512_set1_epi32(excesses[r]);
+    const __m512 rate = _mm512_set1_ps(rates[r]);
+    const auto put = [&](int64_t first, __mmask16 kept, __m512 scales, __m512 biases) {
+      const __m512i sum = _mm512_sub_epi32(_mm512_load_si512(sums.values[r] + first), excess);
+      const __m512 factors = _mm512_mul_ps(scales, rate);
+      __m512 output = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), factors, biases);
+      if (kThen == Then::kRelu) output = _mm512_max_ps(_mm512_setzero_ps(), output);  // keeps a NaN
+      if (kThen == Then::kAdd) {
+        output = _mm512_add_ps(_mm512_maskz_loadu_ps(kept, y + first), output);
+      }
+      _mm512_mask_storeu_ps(y + first, kept, output);
+    };
+    put(0, left, left_scale, left_bias);
+    put(kBlock, right, right_scale, right_bias);
   }
 }
 
-// Outputs `begin` to `end`, in groups, of all rows: 32 rows and 32 outputs at a time.
+// Sums of 32 outputs from `weights`, and of 32 rows or, unless `kBoth`, of 16. What is asked for early
+// begins at `next`, if anything.
+template <bool kBoth>
+inline void multiply_block(const std::int8_t* rows, int64_t stride, const std::uint8_t* weights,
+                           int64_t size, const std::uint8_t* next) {
+  _tile_zero(0);
+  _tile_zero(1);
+  if (kBoth) _tile_zero(2);
+  if (kBoth) _tile_zero(3);
+  for (int64_t k = 0; k < size; k += kBlockInputs) {
+    const std::uint8_t* w = weights + k * kGroup;
+    if (next != nullptr) {  // the processor does not guess these strides
+      for (int64_t line = 0; line < kBlockInputs * kGroup; line += kGroup * 4) {
+        __builtin_prefetch(next + k * kGroup + line, 0, 3);
+        __builtin_prefetch(next + k * kGroup + line + 64, 0, 3);
+      }
+    }
+    _tile_loadd(4, rows + k, stride);
+    _tile_loadd(6, w, kGroup * 4);
+    _tile_loadd(7, w + 64, kGroup * 4);
+    _tile_dpbsud(0, 4, 6);
+    _tile_dpbsud(1, 4, 7);
+    if (!kBoth) continue;
+    _tile_loadd(5, rows + kBlock * stride + k, stride);
+    _tile_dpbsud(2, 5, 6);
+    _tile_dpbsud(3, 5, 7);
+  }
+}
+
+// Outputs `begin` to `end`, in groups, of all rows: 32 rows and 32 outputs at a time. While the matrix
+// unit works on sums, those before become outputs.
+template <Then kThen>
 inline void groups_in_blocks(const Place& to, const Matrix& m, const Quantised& x,
                              int64_t rows, int64_t begin, int64_t end) {
-  alignas(64) std::int32_t sums[4][kBlock * kBlock];
+  Sums sums[2];
+  int64_t turn = 0;
   shape_blocks();
   for (int64_t g = begin; g < end; g++) {
     for (int64_t half = 0; half < 2; half++) {
       const std::uint8_t* weights = m.group(g) + half * 128;
       const std::uint8_t* next = half ? m.group(g + 1 < end ? g + 1 : g) : weights + 128;
-      for (int64_t n = 0; n < rows; n += 2 * kBlock) {
-        const std::int8_t* upper = x.values.data() + n * x.stride;
-        const std::int8_t* lower = upper + kBlock * x.stride;
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-        for (int64_t k = 0; k < m.in; k += kBlockInputs) {
-          const std::uint8_t* w = weights + k * kGroup;
-          if (n == 0) {  // the processor does not guess these strides
-            for (int64_t line = 0; line < kBlockInputs * kGroup; line += kGroup * 4) {
-              __builtin_prefetch(next + k * kGroup + line, 0, 3);
-              __builtin_prefetch(next + k * kGroup + line + 64, 0, 3);
-            }
-          }
-          _tile_loadd(4, upper + k, x.stride);
-          _tile_loadd(5, lower + k, x.stride);
-          _tile_loadd(6, w, kGroup * 4);
-          _tile_loadd(7, w + 64, kGroup * 4);
-          _tile_dpbsud(0, 4, 6);
-          _tile_dpbsud(1, 4, 7);
-          _tile_dpbsud(2, 5, 6);
-          _tile_dpbsud(3, 5, 7);
+      for (int64_t n = 0; n < rows; n += 2 * kBlock, turn ^= 1) {
+        const std::int8_t* block = x.values.data() + n * x.stride;
+        const bool both = rows - n > kBlock;
+        if (both) {
+          multiply_block<true>(block, x.stride, weights, m.in, n ? nullptr : next);
+        } else {
+          multiply_block<false>(block, x.stride, weights, m.in, n ? nullptr : next);
         }
-        _tile_stored(0, sums[0], 64);
-        _tile_stored(1, sums[1], 64);
-        _tile_stored(2, sums[2], 64);
-        _tile_stored(3, sums[3], 64);
-        const int64_t at = g * kGroup + half * 2 * kBlock;
-        finish_block(to, m, at, x, n, rows, sums[0]);
-        finish_block(to, m, at + kBlock, x, n, rows, sums[1]);
-        if (n + kBlock >= rows) continue;
-        finish_block(to, m, at, x, n + kBlock, rows, sums[2]);
-        finish_block(to, m, at + kBlock, x, n + kBlock, rows, sums[3]);
+        finish_block<kThen>(to, m, x, sums[turn ^ 1]);
+        Sums& fresh = sums[turn];
+        _tile_stored(0, fresh.values[0], sizeof(fresh.values[0]));
+        _tile_stored(1, fresh.values[0] + kBlock, sizeof(fresh.values[0]));
+        if (both) _tile_stored(2, fresh.values[kBlock], sizeof(fresh.values[0]));
+        if (both) _tile_stored(3, fresh.values[kBlock] + kBlock, sizeof(fresh.values[0]));
+        fresh.first = n, fresh.rows = std::min(rows - n, 2 * kBlock);
+        fresh.at = g * kGroup + half * 2 * kBlock;
       }
     }
   }
+  finish_block<kThen>(to, m, x, sums[turn ^ 1]);
   _tile_release();
 }
 
@@ -260,8 +357,14 @@ inline void groups(const Place& to, const Matrix& m, const Quantised& x, int64_t
                    int64_t begin, int64_t end) {
 #if defined(SEQ2SEQ_MATRIX_UNIT)
   if (in_blocks(m, rows)) {
-    groups_in_blocks(to, m, x, rows, begin, end);
-    return;
+    switch (to.then) {
+      case Then::kStore:
+        return groups_in_blocks<Then::kStore>(to, m, x, rows, begin, end);
+      case Then::kRelu:
+        return groups_in_blocks<Then::kRelu>(to, m, x, rows, begin, end);
+      case Then::kAdd:
+        return groups_in_blocks<Then::kAdd>(to, m, x, rows, begin, end);
+    }
   }
 #endif
   const bool far = m.bytes() >= kLarge;
@@ -302,21 +405,24 @@ class Sharing {
   Team& team_ = Team::get();
 };
 
-// y (rows, out) = x (rows, in) times the matrix, plus bias.
-inline void multiply(float* y, const Matrix& m, const Quantised& x, int64_t rows) {
+// y (rows, out) = x (rows, in) times the matrix, plus bias; or what `then` says.
+inline void multiply(float* y, const Matrix& m, const Quantised& x, int64_t rows,
+                     Then then = Then::kStore) {
+  const Place to{y, m.out, 0, then};
   if (Sharing::threads(m) < 2) {
-    groups({y, m.out}, m, x, rows, 0, m.groups);
+    groups(to, m, x, rows, 0, m.groups);
     return;
   }
   Team::get().share(m.groups, [&](int64_t begin, int64_t end) {
-    groups({y, m.out}, m, x, rows, begin, end);
+    groups(to, m, x, rows, begin, end);
   });
 }
 
-inline void multiply(float* y, const Matrix& m, const float* x, int64_t rows) {
+inline void multiply(float* y, const Matrix& m, const float* x, int64_t rows,
+                     Then then = Then::kStore) {
   static thread_local Quantised quantised;
   quantised.read(x, rows, m.in);
-  multiply(y, m, quantised, rows);
+  multiply(y, m, quantised, rows, then);
 }
 
 }  // namespace seq2seq

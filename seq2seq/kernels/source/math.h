@@ -18,6 +18,8 @@ namespace seq2seq {
 
 using std::int64_t;
 
+inline int64_t padded(int64_t size, int64_t to) { return (size + to - 1) / to * to; }
+
 // Memory that nobody has written to yet: what is computed next fills all of it.
 template <class T>
 struct Unwritten : std::allocator<T> {
@@ -38,9 +40,8 @@ using Floats = std::vector<float, Unwritten<float>>;
 #define SEQ2SEQ_INLINE inline __attribute__((always_inline))
 
 // exp(x) = 2^n exp(r), |r| <= ln(2) / 2, by a polynomial (Cephes' expf); 2 units in the last place.
-// For x of at most 88.
-SEQ2SEQ_INLINE float exponential_below(float x) {
-  x = x < -87.0f ? -87.0f : x;  // NaN stays NaN
+// For x from -87 to 88.
+SEQ2SEQ_INLINE float exponential_between(float x) {
   const float n = std::rint(x * 1.44269504f);
   const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
   float p = 1.9875691500e-4f;
@@ -56,7 +57,37 @@ SEQ2SEQ_INLINE float exponential_below(float x) {
   return p * power;
 }
 
+// For x of at most 88; NaN stays NaN.
+SEQ2SEQ_INLINE float exponential_below(float x) {
+  return exponential_between(x < -87.0f ? -87.0f : x);
+}
+
 SEQ2SEQ_INLINE float exponential(float x) { return exponential_below(x > 88.0f ? 88.0f : x); }
+
+constexpr float kNothing = -1e30f;  // a score whose weight is nothing beside any other
+
+#if defined(__AVX512F__)
+// The lanes of a vector that `count` numbers fill, from none to all.
+SEQ2SEQ_INLINE __mmask16 first_lanes(int64_t count) {
+  return static_cast<__mmask16>(count < 16 ? (1 << std::max<int64_t>(count, 0)) - 1 : 0xffff);
+}
+
+// exp(x) of finite numbers, or NaN: 2^n 2^r with a polynomial for 2^r, |r| <= 1/2, whose coefficients
+// minimise the largest relative error (by Remez' algorithm); 1 unit in the last place.
+SEQ2SEQ_INLINE __m512 exponentials(__m512 x) {
+  const __m512 y = _mm512_mul_ps(x, _mm512_set1_ps(1.44269504f));
+  const __m512 n = _mm512_roundscale_ps(y, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m512 r = _mm512_sub_ps(y, n);
+  __m512 p = _mm512_set1_ps(1.53458124e-4f);
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.33999309e-3f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(9.61848907e-3f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.55032864e-2f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.40226462e-1f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.93147182e-1f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+  return _mm512_scalef_ps(p, n);
+}
+#endif
 
 SEQ2SEQ_INLINE float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
 
@@ -82,14 +113,63 @@ SEQ2SEQ_INLINE float dot(const float* a, const float* b, int64_t size) {
   return sum;
 }
 
+// Dot products of a row with four others, to `out`.
+SEQ2SEQ_INLINE void four_dots(float* out, const float* a, const float* const* rows, int64_t size) {
+#if defined(__AVX512F__)
+  if (size % 16 == 0) {
+    __m512 sums[4];
+    for (int64_t j = 0; j < 4; j++) sums[j] = _mm512_setzero_ps();
+    for (int64_t i = 0; i < size; i += 16) {
+      const __m512 x = _mm512_loadu_ps(a + i);
+      for (int64_t j = 0; j < 4; j++) {
+        sums[j] = _mm512_fmadd_ps(x, _mm512_loadu_ps(rows[j] + i), sums[j]);
+      }
+    }
+    // Sums of all four at once: of pairs of lanes, of fours, and of the quarters of a vector.
+    const auto pairs = [](__m512 x, __m512 y) {
+      return _mm512_add_ps(_mm512_unpacklo_ps(x, y), _mm512_unpackhi_ps(x, y));
+    };
+    const __m512d left = _mm512_castps_pd(pairs(sums[0], sums[1]));
+    const __m512d right = _mm512_castps_pd(pairs(sums[2], sums[3]));
+    const __m512 fours = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(left, right)),
+                                       _mm512_castpd_ps(_mm512_unpackhi_pd(left, right)));
+    const __m256 halves = _mm256_add_ps(
+        _mm512_castps512_ps256(fours),
+        _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(fours), 1)));
+    const __m128 all = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1));
+    _mm_storeu_ps(out, all);
+    return;
+  }
+#endif
+  for (int64_t j = 0; j < 4; j++) out[j] = dot(a, rows[j], size);
+}
+
 // y += factor * x
 inline void add_scaled(float* y, const float* x, float factor, int64_t size) {
 #pragma omp simd
   for (int64_t i = 0; i < size; i++) y[i] += factor * x[i];
 }
 
-// Scores become weights that add up to 1. Fastest if the size is a multiple of 16.
+// Scores become weights that add up to 1.
 inline void softmax(float* x, int64_t size) {
+#if defined(__AVX512F__)
+  const __m512 nothing = _mm512_set1_ps(kNothing), lowest = _mm512_set1_ps(-87.0f);
+  const auto load = [&](int64_t i) {
+    return _mm512_mask_loadu_ps(nothing, first_lanes(size - i), x + i);
+  };
+  __m512 largest = load(0), sums = _mm512_setzero_ps();
+  for (int64_t i = 16; i < size; i += 16) largest = _mm512_max_ps(largest, load(i));
+  largest = _mm512_set1_ps(_mm512_reduce_max_ps(largest));
+  for (int64_t i = 0; i < size; i += 16) {
+    const __m512 share = exponentials(_mm512_max_ps(lowest, _mm512_sub_ps(load(i), largest)));
+    sums = _mm512_mask_add_ps(sums, first_lanes(size - i), sums, share);
+    _mm512_mask_storeu_ps(x + i, first_lanes(size - i), share);
+  }
+  const __m512 rate = _mm512_set1_ps(1.0f / _mm512_reduce_add_ps(sums));
+  for (int64_t i = 0; i < size; i += 16) {
+    _mm512_mask_storeu_ps(x + i, first_lanes(size - i), _mm512_mul_ps(load(i), rate));
+  }
+#else
   float largest = x[0];
 #pragma omp simd reduction(max : largest)
   for (int64_t i = 0; i < size; i++) largest = x[i] > largest ? x[i] : largest;
@@ -99,6 +179,7 @@ inline void softmax(float* x, int64_t size) {
   const float share = 1.0f / sum;
 #pragma omp simd
   for (int64_t i = 0; i < size; i++) x[i] *= share;
+#endif
 }
 
 // Layer norm (Ba 2016, eq. 4) of a row; `out` may be `x`.
@@ -118,11 +199,9 @@ inline void normalise(float* out, const float* x, const float* gain, const float
 
 enum Activation : int64_t { kRelu = 0, kGelu = 1, kSwish = 2 };
 
+// Of the others, as kRelu comes with the products before it.
 inline void activate(float* x, Activation kind, int64_t size) {
-  if (kind == kRelu) {
-#pragma omp simd
-    for (int64_t i = 0; i < size; i++) x[i] = x[i] < 0 ? 0 : x[i];
-  } else if (kind == kSwish) {
+  if (kind == kSwish) {
 #pragma omp simd
     for (int64_t i = 0; i < size; i++) x[i] *= sigmoid(x[i]);
   } else {
@@ -134,7 +213,6 @@ inline void activate(float* x, Activation kind, int64_t size) {
 typedef float Side __attribute__((vector_size(64)));
 constexpr int64_t kSideCount = 16;  // of numbers in one
 constexpr int64_t kSides = 4;       // that stay in registers together
-constexpr float kNothing = -1e30f;  // a score whose weight is nothing beside any other
 
 SEQ2SEQ_INLINE Side load_side(const float* from) {
   Side side;
@@ -142,47 +220,67 @@ SEQ2SEQ_INLINE Side load_side(const float* from) {
   return side;
 }
 
-// out (width) = sum over s of weights[s] * rows[s], of which `length` lie `stride` numbers apart.
-inline void mix(float* out, const float* weights, const float* rows, int64_t length, int64_t stride,
-                int64_t width) {
+// out (width) = sum over s of weights[s] * rows[s], `length` of them, each `offset` numbers after where
+// it is said to be.
+inline void mix(float* out, const float* weights, const float* const* rows, int64_t length,
+                int64_t offset, int64_t width) {
   int64_t i = 0;
   for (; i + kSides * kSideCount <= width; i += kSides * kSideCount) {
     Side sums[kSides] = {};
     for (int64_t s = 0; s < length; s++) {
-      const float* row = rows + s * stride + i;
+      const float* row = rows[s] + offset + i;
       for (int64_t j = 0; j < kSides; j++) sums[j] += weights[s] * load_side(row + j * kSideCount);
     }
     std::memcpy(out + i, sums, sizeof(sums));
   }
   std::fill(out + i, out + width, 0.0f);
   for (int64_t s = 0; i < width && s < length; s++) {
-    add_scaled(out + i, rows + s * stride + i, weights[s], width - i);
+    add_scaled(out + i, rows[s] + offset + i, weights[s], width - i);
   }
 }
 
-// Attention of one query of one head over `length` keys and values, which lie `stride` numbers apart:
-// `weights` (length) and their context (width).
-inline void attend(float* context, float* weights, const float* query, const float* keys,
-                   const float* values, int64_t length, int64_t stride, int64_t width,
-                   float scale) {
-  static thread_local Floats scores;
-  const int64_t size = (length + kSideCount - 1) / kSideCount * kSideCount;
-  scores.resize(size);
-  for (int64_t s = 0; s < length; s++) scores[s] = dot(query, keys + s * stride, width) * scale;
-  std::fill(scores.begin() + length, scores.end(), kNothing);
-  softmax(scores.data(), size);
-  std::copy(scores.data(), scores.data() + length, weights);
-  mix(context, weights, values, length, stride, width);
-}
+// Attention of one query over keys and values that lie in rows, anywhere in memory: those of several
+// heads side by side.
+class Attention {
+ public:
+  // Where the row of a piece begins, in the order of the pieces.
+  void clear() { rows_.clear(); }
+  void add(const float* row) { rows_.push_back(row); }
+
+  // The context (width) of a query over keys from `key` on and values from `value` on in each row; the
+  // weights are scores() then.
+  void attend(float* context, const float* query, int64_t key, int64_t value, int64_t width,
+              float scale) {
+    const auto length = static_cast<int64_t>(rows_.size());
+    scores_.resize(length);
+    int64_t s = 0;
+    for (; s + 4 <= length; s += 4) {
+      const float* keys[4];
+      for (int64_t j = 0; j < 4; j++) keys[j] = rows_[s + j] + key;
+      four_dots(&scores_[s], query, keys, width);
+    }
+    for (; s < length; s++) scores_[s] = dot(query, rows_[s] + key, width);
+    for (s = 0; s < length; s++) scores_[s] *= scale;
+    softmax(scores_.data(), length);
+    mix(context, scores_.data(), rows_.data(), length, value, width);
+  }
+
+  // Of the pieces, adding up to 1.
+  const float* scores() const { return scores_.data(); }
+
+ private:
+  std::vector<const float*> rows_;
+  Floats scores_;
+};
 
 // Keys of one head in columns, so that many queries find their scores side by side.
 class Columns {
  public:
   // `length` keys of `width` numbers, which lie `stride` apart.
   void read(const float* keys, int64_t length, int64_t stride, int64_t width) {
-    length_ = length, width_ = width;
-    columns_ = (length + kSideCount - 1) / kSideCount * kSideCount;
-    keys_.resize(width * columns_), scores_.resize(columns_);
+    length_ = length, width_ = width, columns_ = padded(length, kSideCount);
+    keys_.resize(width * columns_), scores_.resize(columns_), rows_.resize(length);
+    for (int64_t s = 0; s < length; s++) rows_[s] = keys + s * stride;
     for (int64_t i = 0; i < width; i++) {
       float* column = &keys_[i * columns_];
       for (int64_t s = 0; s < length; s++) column[s] = keys[s * stride + i];
@@ -190,16 +288,15 @@ class Columns {
     }
   }
 
-  // As attend(), for one query.
-  void attend(float* context, const float* query, const float* values, int64_t stride, float scale) {
+  // The context of one query over values that lie `value` numbers after their keys.
+  void attend(float* context, const float* query, int64_t value, float scale) {
     int64_t s = 0;
     for (; s + kSides * kSideCount <= columns_; s += kSides * kSideCount) {
       score<kSides>(query, s, scale);
     }
     for (; s < columns_; s += kSideCount) score_in_turns(query, s, scale);
-    std::fill(scores_.begin() + length_, scores_.end(), kNothing);
-    softmax(scores_.data(), columns_);
-    mix(context, scores_.data(), values, length_, stride, width_);
+    softmax(scores_.data(), length_);
+    mix(context, scores_.data(), rows_.data(), length_, value, width_);
   }
 
  private:
@@ -229,6 +326,7 @@ class Columns {
 
   int64_t length_ = 0, width_ = 0, columns_ = 0;
   Floats keys_, scores_;
+  std::vector<const float*> rows_;
 };
 
 }  // namespace seq2seq

@@ -25,30 +25,25 @@ class RowReader {
       std::fill(rest + size, rest + kGroup, kNever);
       block = rest;
     }
-    if (held_ < count_ || any_above(block, bar_)) {
-      float highest = x[0];
+    if (held_ < count_) {
       for (int64_t i = 0; i < size; i++) {
         if (held_ < count_ || x[i] > bar_) insert(x[i], first + i);
-        highest = x[i] > highest || !(highest == highest) ? x[i] : highest;
       }
-      raise(highest);
+      raise(values_[0]);
+    } else if (std::uint64_t above = those_above(block, bar_)) {
+      for (; above != 0; above &= above - 1) {
+        const int i = __builtin_ctzll(above);
+        if (block[i] > bar_) insert(block[i], first + i);  // which may be higher by now
+      }
+      raise(values_[0]);
     }
-    // Relative to 0 while there are none but impossible ones; below e^-87 nothing counts.
+    // Relative to 0 while there are none but impossible ones.
     const float largest = largest_ > kNever ? largest_ : 0.0f;
-    std::copy(sum_, sum_ + kLanes, sum);  // of its own, so that they can stay in registers
-    std::copy(mean_, mean_ + kLanes, mean);
-    for (int64_t j = 0; j < kGroup; j += kLanes) {
-#pragma omp simd
-      for (int64_t i = 0; i < kLanes; i++) {
-        float below = block[j + i] - largest;
-        below = below < -87.0f ? -87.0f : below;  // NaN stays NaN
-        const float share = exponential_below(below);
-        sum[i] += share;
-        mean[i] += share * below;
-      }
-    }
-    std::copy(sum, sum + kLanes, sum_);
-    std::copy(mean, mean + kLanes, mean_);
+    std::memcpy(sum, sum_, sizeof(sum));  // of its own, so that they can stay in registers
+    std::memcpy(mean, mean_, sizeof(mean));
+    for (int64_t j = 0; j < kGroup; j += kLanes) add(sum, mean, block + j, largest);
+    std::memcpy(sum_, sum, sizeof(sum));
+    std::memcpy(mean_, mean, sizeof(mean));
   }
 
   // What another reader found in logits that come after these.
@@ -79,20 +74,43 @@ class RowReader {
   static constexpr int64_t kLanes = 16;
   static constexpr float kNever = -std::numeric_limits<float>::infinity();
 
-  // Whether any number of a group is above the bar.
-  static bool any_above(const float* block, float bar) {
+  // Which numbers of a group are above the bar, as bits.
+  static std::uint64_t those_above(const float* block, float bar) {
+    std::uint64_t found = 0;
 #if defined(__AVX512F__)
     const __m512 bars = _mm512_set1_ps(bar);
-    unsigned found = 0;
     for (int64_t j = 0; j < kGroup; j += kLanes) {
-      found |= _mm512_cmp_ps_mask(_mm512_loadu_ps(block + j), bars, _CMP_GT_OQ);
+      const __mmask16 some = _mm512_cmp_ps_mask(_mm512_loadu_ps(block + j), bars, _CMP_GT_OQ);
+      found |= static_cast<std::uint64_t>(some) << j;
     }
-    return found != 0;
 #else
-    int found = 0;
-#pragma omp simd reduction(| : found)
-    for (int64_t i = 0; i < kGroup; i++) found |= block[i] > bar;
-    return found != 0;
+    int any = 0;
+#pragma omp simd reduction(| : any)
+    for (int64_t i = 0; i < kGroup; i++) any |= block[i] > bar;
+    for (int64_t i = 0; any && i < kGroup; i++) {
+      found |= static_cast<std::uint64_t>(block[i] > bar) << i;
+    }
+#endif
+    return found;
+  }
+
+  // Adds lanes of logits to the sums. Below e^-87 nothing counts; NaN stays NaN.
+  static SEQ2SEQ_INLINE void add(float* sum, float* mean, const float* x, float largest) {
+#if defined(__AVX512F__)
+    const __m512 every = _mm512_sub_ps(_mm512_loadu_ps(x), _mm512_set1_ps(largest));
+    const __m512 below = _mm512_max_ps(_mm512_set1_ps(-87.0f), every);
+    const __m512 share = exponentials(below);
+    _mm512_storeu_ps(sum, _mm512_add_ps(_mm512_loadu_ps(sum), share));
+    _mm512_storeu_ps(mean, _mm512_fmadd_ps(share, below, _mm512_loadu_ps(mean)));
+#else
+#pragma omp simd
+    for (int64_t i = 0; i < kLanes; i++) {
+      float below = x[i] - largest;
+      below = below < -87.0f ? -87.0f : below;
+      const float share = exponential_between(below);
+      sum[i] += share;
+      mean[i] += share * below;
+    }
 #endif
   }
 

@@ -57,7 +57,7 @@ class Stream {
  public:
   Stream(const TransformerPlan& plan, int64_t rows, int64_t inner)
       : x(rows * plan.width), context(rows * plan.width), plan_(plan), rows_(rows),
-        before_(rows * plan.width), update_(rows * plan.width), inner_(rows * inner) {}
+        before_(rows * plan.width), inner_(rows * inner) {}
 
   Floats x, context;
 
@@ -70,21 +70,21 @@ class Stream {
 
   // The end of a block: `matrix` of its result is added to the rows.
   void add(const Matrix& matrix, const float* result, const Norms& norms, int64_t which) {
-    multiply(update_.data(), matrix, result, rows_);
-    add_scaled(x.data(), update_.data(), 1.0f, rows_ * plan_.width);
+    multiply(x.data(), matrix, result, rows_, Then::kAdd);
     if (!plan_.norm_first) norms.apply(x.data(), x.data(), which, rows_);
   }
 
   void feed_forward(const Matrix& inner, const Matrix& outer, const Norms& norms, int64_t which) {
-    multiply(inner_.data(), inner, before(norms, which), rows_);
-    activate(inner_.data(), plan_.activation, rows_ * inner.out);
+    const bool relu = plan_.activation == kRelu;
+    multiply(inner_.data(), inner, before(norms, which), rows_, relu ? Then::kRelu : Then::kStore);
+    if (!relu) activate(inner_.data(), plan_.activation, rows_ * inner.out);
     add(outer, inner_.data(), norms, which);
   }
 
  private:
   const TransformerPlan& plan_;
   int64_t rows_;
-  Floats before_, update_, inner_;
+  Floats before_, inner_;
 };
 
 // The encoder's states (pieces, width) of sentences that lie one after another, without padding;
@@ -117,8 +117,7 @@ inline void encode_transformer(float* states, const int64_t* pieces,
         keys.read(own + width, starts[s + 1] - starts[s], 3 * width, part);
         for (int64_t n = starts[s]; n < starts[s + 1]; n++) {
           keys.attend(&stream.context[n * width + head * part],
-                      &parts[n * 3 * width + head * part], own + 2 * width, 3 * width,
-                      plan.scale());
+                      &parts[n * 3 * width + head * part], width, plan.scale());
         }
       }
     }
@@ -160,8 +159,8 @@ inline void step_transformer(const Output& output, float* attention, const int64
   const float* position = static_cast<const float*>(weights[1]) + length * width;
   Stream stream(plan, rows, Matrix(weights[6]).out);
   for (int64_t n = 0; n < rows; n++) embed(&stream.x[n * width], table, tokens[n], position, plan);
-  Floats parts(rows * 3 * width), scores(heads * padded(length + 1, kSideCount), kNothing);
-  const int64_t stride = padded(length + 1, kSideCount);
+  Floats parts(rows * 3 * width);
+  static thread_local Attention pieces;
   for (int64_t layer = 0; layer < plan.layers; layer++) {
     const void* const* w = weights + 2 + 7 * layer;
     const Norms norms{static_cast<const float*>(w[6]), width};
@@ -170,28 +169,13 @@ inline void step_transformer(const Output& output, float* attention, const int64
     for (int64_t n = 0; n < rows; n++) {
       const float* row = &parts[n * 3 * width];
       const std::int32_t* path = past.paths + n * (length + 2) + 1;
-      const auto key_of = [&](int64_t t) { return past.cache + path[t] * entry + layer * 2 * width; };
-      std::copy(row + width, row + 3 * width, key_of(length));
-      for (int64_t t = 0; t <= length; t++) {
-        const float* key = key_of(t);
-        for (int64_t head = 0; head < heads; head++) {
-          scores[head * stride + t] =
-              dot(row + head * part, key + head * part, part) * plan.scale();
-        }
-      }
-      float* context = &stream.context[n * width];
-      std::fill(context, context + width, 0.0f);
+      float* const layers = past.cache + layer * 2 * width;
+      std::copy(row + width, row + 3 * width, layers + path[length] * entry);
+      pieces.clear();
+      for (int64_t t = 0; t <= length; t++) pieces.add(layers + path[t] * entry);
       for (int64_t head = 0; head < heads; head++) {
-        softmax(&scores[head * stride], stride);
-      }
-      for (int64_t t = 0; t <= length; t++) {
-        const float* value = key_of(t) + width;
-        for (int64_t head = 0; head < heads; head++) {
-          add_scaled(context + head * part, value + head * part, scores[head * stride + t], part);
-        }
-      }
-      for (int64_t head = 0; head < heads; head++) {  // for the next row
-        std::fill_n(scores.begin() + head * stride + length + 1, stride - length - 1, kNothing);
+        const int64_t at = head * part;
+        pieces.attend(&stream.context[n * width + at], row + at, at, width + at, part, plan.scale());
       }
     }
     stream.add(Matrix(w[1]), stream.context.data(), norms, 0);
@@ -200,13 +184,15 @@ inline void step_transformer(const Output& output, float* attention, const int64
     const float* pairs = past.pairs + layer * past.pieces * 2 * width;
     for (int64_t n = 0; n < rows; n++) {
       const int64_t sentence = past.paths[n * (length + 2)], begin = past.starts[sentence];
-      const int64_t pieces = past.starts[sentence + 1] - begin;
+      const int64_t count = past.starts[sentence + 1] - begin;
+      pieces.clear();
+      for (int64_t s = 0; s < count; s++) pieces.add(pairs + (begin + s) * 2 * width);
       for (int64_t head = 0; head < heads; head++) {
-        const float* own = pairs + begin * 2 * width + head * part;
-        attend(&stream.context[n * width + head * part],
-               attention + ((n * plan.layers + layer) * heads + head) * source,
-               &parts[n * width + head * part], own, own + width, pieces, 2 * width, part,
-               plan.scale());
+        const int64_t at = head * part;
+        pieces.attend(&stream.context[n * width + at], &parts[n * width + at], at, width + at, part,
+                      plan.scale());
+        std::copy_n(pieces.scores(), count,
+                    attention + ((n * plan.layers + layer) * heads + head) * source);
       }
     }
     stream.add(Matrix(w[3]), stream.context.data(), norms, 1);
