@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,15 +48,27 @@ class Writer:
         *,
         config: SearchConfig,
         target_language: str,
+        model: ModelCardInfo,
+        encoder: float,
+        decoder: float,
+        warnings: tuple[str, ...] = (),
     ) -> Translation:
-        """The finished document, but for timing."""
+        """The finished document.
+
+        Args:
+            model: what the model was in the end.
+            encoder, decoder: seconds spent on this text.
+            warnings: for people.
+        """
+        started = time.perf_counter()
         n_best = tuple(self._alternative(h, target_language) for h in result.hypotheses)
         best = result.hypotheses[0]
-        warnings: tuple[str, ...] = ()
         if not best.ended:
-            warnings = (
+            warnings += (
                 f"the translation was cut off at the length limit ({len(best.tokens)} pieces)",
             )
+        attention, pieces = self._map(best.attention), self._piece_texts(result.trace)
+        seconds = job.seconds + time.perf_counter() - started
         return Translation(
             source=job.source,
             target=n_best[0].target,
@@ -64,12 +77,12 @@ class Writer:
             score=n_best[0].score,
             log_probability=n_best[0].log_probability,
             token_log_probabilities=n_best[0].token_log_probabilities,
-            attention=self._map(best.attention),
+            attention=attention,
             n_best=n_best,
             trace=result.trace,
-            piece_texts=self._piece_texts(result.trace),
-            timing=Timing(text=job.seconds, encoder=0.0, decoder=0.0),
-            model=self.card,
+            piece_texts=pieces,
+            timing=Timing(text=seconds, encoder=encoder, decoder=decoder),
+            model=model,
             search=config,
             prefix=job.prefix,
             warnings=warnings,

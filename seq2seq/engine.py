@@ -11,7 +11,6 @@ import dataclasses
 import math
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self, TypeVar
@@ -22,7 +21,7 @@ from seq2seq.document import Writer
 from seq2seq.queueing import Batcher, Kind, Ticket
 from seq2seq.request import Job, Request
 from seq2seq.runner import Outcome, Runner
-from seq2seq.translation import Timing, Translation
+from seq2seq.translation import Translation
 
 __all__ = ["Engine"]
 
@@ -85,11 +84,17 @@ class Engine:
         Raises:
             BusyError: too many requests are waiting, or this one waited too long.
         """
-        line = self._singles if len(jobs) == 1 else self._lists
+        if len(jobs) == 1:
+            single = self._run_batch(jobs, request, self._singles)
+            if progress:
+                progress(1)
+            return single
         found: dict[int, Translation] = {}
         batches = list(self._batches(jobs, request.config))
         with _Workers(min(self._workers, len(batches))) as workers:
-            results = workers.map(lambda batch: self._run_batch(batch, request, line), batches)
+            results = workers.map(
+                lambda batch: self._run_batch(batch, request, self._lists), batches
+            )
             for batch, documents in zip(batches, results, strict=True):
                 found.update((job.index, one) for job, one in zip(batch, documents, strict=True))
                 if progress:
@@ -205,22 +210,18 @@ class Engine:
         request: Request,
         config: SearchConfig,
     ) -> Translation:
-        started = time.perf_counter()
-        document = self._writer.complete(
-            batch[n], outcome.results[n], config=config, target_language=request.target
-        )
-        timing = Timing(
-            text=batch[n].seconds + time.perf_counter() - started,
+        card = self._writer.card
+        if (card.device, card.precision) != (outcome.device, outcome.precision):
+            card = dataclasses.replace(card, device=outcome.device, precision=outcome.precision)
+        return self._writer.complete(
+            batch[n],
+            outcome.results[n],
+            config=config,
+            target_language=request.target,
+            model=card,
             encoder=outcome.encoder / len(batch),
             decoder=outcome.decoder / len(batch),
-        )
-        return dataclasses.replace(
-            document,
-            model=dataclasses.replace(
-                document.model, device=outcome.device, precision=outcome.precision
-            ),
-            timing=timing,
-            warnings=(*outcome.warnings, *document.warnings),
+            warnings=outcome.warnings,
         )
 
 

@@ -144,7 +144,7 @@ def search_settings(
         "n_best": n_best,
     }
     given = {key: value for key, value in values.items() if value is not None}
-    return SearchConfig.from_dict({**base.to_dict(), **given})
+    return base.changed(**given) if given else base
 
 
 @dataclass(frozen=True)

@@ -75,23 +75,39 @@ class Settings:
         name = cls.__name__
         if not isinstance(values, dict):
             raise ConfigError(f"{name}: must be a JSON object, not {type(values).__name__}")
-        fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        unknown = sorted(set(values) - set(fields))
-        if unknown:
-            known = ", ".join(sorted(fields))
-            raise ConfigError(f"{name}: unknown key {unknown[0]!r} (known: {known})")
+        checked = cls._checked(values)
         missing = [
             f.name
-            for f in fields.values()
+            for f in dataclasses.fields(cls)  # type: ignore[arg-type]
             if f.name not in values
             and f.default is dataclasses.MISSING
             and f.default_factory is dataclasses.MISSING
         ]
         if missing:
             raise ConfigError(f"{name}: key {missing[0]!r} is missing")
+        return cls(**checked)
+
+    def changed(self, **values: Any) -> Self:
+        """The same but for some values, of plain JSON types.
+
+        Raises:
+            ConfigError: as in :meth:`from_dict`.
+        """
+        checked = self._checked(values)
+        return dataclasses.replace(self, **checked)  # type: ignore[type-var]
+
+    @classmethod
+    def _checked(cls, values: dict[str, Any]) -> dict[str, Any]:
         kind: Any = cls
-        hints = _hints(kind)
-        return cls(**{key: _field(name, fields[key], hints[key], v) for key, v in values.items()})
+        fields, hints = kind.__dataclass_fields__, _hints(kind)
+        for key in values:
+            if key not in fields:
+                known = ", ".join(sorted(fields))
+                raise ConfigError(f"{cls.__name__}: unknown key {key!r} (known: {known})")
+        return {
+            key: _field(cls.__name__, fields[key], hints[key], value)
+            for key, value in values.items()
+        }
 
     def _require(self, condition: bool, key: str, expected: str) -> None:
         if not condition:

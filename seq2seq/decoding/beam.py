@@ -199,20 +199,22 @@ class Beam:
         lanes: dict[int, int] = {}
         verdicts: list[Verdict] = []
         ended: set[int] = set()
+        live, eos, sampling = self.live, self._eos, self._sampling
         for order, proposal in enumerate(proposals):
             if order >= room and len(grown) == room:
                 break
             slot, lane, token, value, _ = proposal
-            ends = token == self._eos
+            ends = token == eos
             node = None
-            if order < room if ends else not at_limit and len(grown) < room:
+            if order < room if ends else len(grown) < room and not at_limit:
                 penalty = 0.0 if penalties is None else penalties[slot]
-                node = Node(token, self.live[slot], value, row + slot, penalty)
+                node = Node(token, live[slot], value, row + slot, penalty)
                 if ends:
                     self._finish(node, ended=True)
                     ended.add(lane)
                 else:
-                    lanes[lane if self._sampling else len(grown)] = len(grown)
+                    if sampling:
+                        lanes[lane] = len(grown)
                     grown.append(node)
             if explain:
                 if node is None:
@@ -224,6 +226,8 @@ class Beam:
                 else:
                     reason = "drawn" if self._sampling else "best in beam"
                 verdicts.append(Verdict(Proposal(*proposal), node, reason))
+        if not sampling:
+            lanes = {slot: slot for slot in range(len(grown))}
         if forced:
             lanes = dict.fromkeys(self.lanes if grown else (), 0)
         elif at_limit or not (grown or self.pool):

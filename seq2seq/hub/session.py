@@ -28,9 +28,10 @@ _TRUE = {"1", "ON", "YES", "TRUE"}
 _TICK = 0.05  # seconds between two looks at a call that is under way
 
 # Constants and not variables of the environment: gradio or transformers may have imported the
-# library before this line, and then it does not look at its environment again.
+# library before this line, or before the app said it there, and then it does not look at its
+# environment again.
 for _name in ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_XET"):
-    if _name not in os.environ:
+    if os.environ.get(_name, "1").upper() in _TRUE:
         setattr(constants, _name, True)
 
 

@@ -33,17 +33,14 @@ class CompiledModel(ABC, Generic[StateT]):
 
     Attributes:
         config: of the model.
+        attention_layout: layers and heads of the attention, or None for a model without.
         memory_bytes: of weights and tables.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         self.config = config
+        self.attention_layout: AttentionLayout | None = config.attention_layout
         self.memory_bytes = 0
-
-    @property
-    def attention_layout(self) -> AttentionLayout | None:
-        """Layers and heads of the attention, or None for a model without attention."""
-        return self.config.attention_layout
 
     @abstractmethod
     def encode(self, sources: Sequence[Sequence[int]]) -> Any:
@@ -107,7 +104,7 @@ class CompiledModel(ABC, Generic[StateT]):
         """A step; with a ``count`` of 0 it gives all logits."""
 
     def _shown(self, step: Step) -> np.ndarray | None:
-        return step.attention if self.config.attention_layout is not None else None
+        return step.attention if self.attention_layout is not None else None
 
 
 def bytes_of(arrays: Sequence[np.ndarray]) -> int:

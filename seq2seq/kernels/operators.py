@@ -8,10 +8,11 @@ contiguous and of the type that is said, and must live until the function return
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import mmap
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,13 +45,18 @@ Packed = np.ndarray
 """A matrix of 8-bit weights with its scales and biases, in bytes."""
 
 _LINE = 64  # bytes that the processor reads at once
+_Start = ctypes.c_char * 0
 _HEADER = 8  # bytes of the header that tell outputs and inputs
 
 
 def address(array: np.ndarray) -> int:
     """Where an array's numbers are."""
-    where: int = array.__array_interface__["data"][0]
-    return where
+    lent: Any = array  # a Buffer only from Python 3.12 on, for the type checker
+    try:
+        return ctypes.addressof(_Start.from_buffer(lent))
+    except TypeError:  # may only be read, so that ctypes does not lend it; this takes longer
+        where: int = array.__array_interface__["data"][0]
+        return where
 
 
 def integers(numbers: Sequence[int] | Sequence[Sequence[int]] | np.ndarray) -> np.ndarray:

@@ -206,7 +206,9 @@ class MosesBpe:
                 words.append(Word(draft.name, start, end, special=True))
             else:
                 words.append(Word(text[start:end], start, end))
-            at = [start + i for i, c in enumerate(text[start:end]) if c != " "]
+            at: Sequence[int] = range(start, end)
+            if " " in text[start:end]:
+                at = [i for i in at if text[i] != " "]
             for part in draft.parts:
                 a, b = start, start
                 if part.start < part.end:

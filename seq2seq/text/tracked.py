@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -42,6 +43,8 @@ class Rule:
 
     def plain(self, text: str) -> str:
         """Apply to an ordinary string."""
+        if self.pattern.search(text) is None:  # as a rule; Python reads the template otherwise
+            return text
         return self.pattern.sub(self.template, text)
 
     def tracked(self, text: Tracked) -> Tracked:
@@ -83,13 +86,13 @@ class Tracked:
     """Rewritten text; character i stands for ``original[starts[i]:ends[i]]``."""
 
     text: str
-    starts: tuple[int, ...]
-    ends: tuple[int, ...]
+    starts: Sequence[int]
+    ends: Sequence[int]
 
     @classmethod
     def of(cls, text: str) -> Self:
         """Untouched text: every character stands for itself."""
-        return cls(text, tuple(range(len(text))), tuple(range(1, len(text) + 1)))
+        return cls(text, range(len(text)), range(1, len(text) + 1))
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The stretch of the original behind ``text[start:end]``."""

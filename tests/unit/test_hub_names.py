@@ -1,11 +1,13 @@
 """Names of repositories, choice of files, and where the surroundings say things are."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
 
 from seq2seq.hub import HubCancelledError, HubInputError, RepositoryId
 from seq2seq.hub.cache import CachedRepository, free_bytes
@@ -145,9 +147,19 @@ class TestSurroundings:
             assert Hub.here().offline is wanted
         assert Hub.here(offline=True).offline
 
-    def test_nothing_is_sent_beside_what_was_asked(self) -> None:
-        assert constants.HF_HUB_DISABLE_TELEMETRY
-        assert constants.HF_HUB_DISABLE_XET
+    @pytest.mark.parametrize(("said", "silent"), [(None, True), ("1", True), ("0", False)])
+    def test_nothing_is_sent_beside_what_was_asked(self, said: str | None, silent: bool) -> None:
+        names = "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_XET"
+        program = (
+            "import os, huggingface_hub.constants as known\n"  # as gradio does, before the rest
+            f"os.environ.update({dict.fromkeys(names, said) if said else {}})\n"
+            "import seq2seq.hub.session\n"
+            f"print(*(getattr(known, name) for name in {names}))"
+        )
+        rest = {key: value for key, value in os.environ.items() if key not in names}
+        command = [sys.executable, "-c", program]
+        told = subprocess.run(command, env=rest, capture_output=True, text=True, check=True)
+        assert told.stdout.split() == [str(silent)] * 2
 
     def test_free_space_of_a_folder_that_is_not_there_yet(self, tmp_path: Path) -> None:
         assert (free_bytes(tmp_path / "a" / "b") or 0) > 0
