@@ -20,6 +20,7 @@
 
 #include "lanes.h"
 #include "math.h"
+#include "memory.h"
 #include "threads.h"
 
 namespace seq2seq {
@@ -76,22 +77,9 @@ struct Matrix {
   }
 };
 
-// Memory that begins where a line of the caches does.
-template <class T>
-struct Aligned : std::allocator<T> {
-  template <class U>
-  struct rebind {
-    using other = Aligned<U>;
-  };
-  T* allocate(std::size_t count) {
-    return static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t{64}));
-  }
-  void deallocate(T* memory, std::size_t) { ::operator delete(memory, std::align_val_t{64}); }
-};
-
 // Rows of 8-bit numbers, their scales, and what the 128 in every weight adds to their products.
 struct Quantised {
-  std::vector<std::int8_t, Aligned<std::int8_t>> values;
+  std::vector<std::int8_t, Unwritten<std::int8_t>> values;
   std::vector<float> scale;
   std::vector<std::int32_t> excess;
   int64_t stride = 0;

@@ -5,36 +5,17 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <memory>
-#include <new>
-#include <utility>
 #include <vector>
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
+#include "memory.h"
+
 namespace seq2seq {
 
-using std::int64_t;
-
 inline int64_t padded(int64_t size, int64_t to) { return (size + to - 1) / to * to; }
-
-// Memory that nobody has written to yet: what is computed next fills all of it.
-template <class T>
-struct Unwritten : std::allocator<T> {
-  template <class U>
-  struct rebind {
-    using other = Unwritten<U>;
-  };
-  template <class U>
-  void construct(U*) noexcept {}
-  template <class U, class... Given>
-  void construct(U* place, Given&&... given) {
-    ::new (static_cast<void*>(place)) U(std::forward<Given>(given)...);
-  }
-};
-using Floats = std::vector<float, Unwritten<float>>;
 
 // Functions inside loops must become part of them, or the loop runs one number at a time.
 #define SEQ2SEQ_INLINE inline __attribute__((always_inline))
