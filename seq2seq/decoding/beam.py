@@ -200,13 +200,14 @@ class Beam:
         verdicts: list[Verdict] = []
         ended: set[int] = set()
         live, eos, sampling = self.live, self._eos, self._sampling
+        free = room  # hypotheses that may still live on
         for order, proposal in enumerate(proposals):
-            if order >= room and len(grown) == room:
+            if not free and order >= room:
                 break
             slot, lane, token, value, _ = proposal
             ends = token == eos
             node = None
-            if order < room if ends else len(grown) < room and not at_limit:
+            if order < room if ends else free and not at_limit:
                 penalty = 0.0 if penalties is None else penalties[slot]
                 node = Node(token, live[slot], value, row + slot, penalty)
                 if ends:
@@ -216,6 +217,7 @@ class Beam:
                     if sampling:
                         lanes[lane] = len(grown)
                     grown.append(node)
+                    free -= 1
             if explain:
                 if node is None:
                     reason = "length limit" if at_limit and not ends else "outside beam"
