@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 
 from seq2seq.config import AttentionLayout, ModelConfig
-from seq2seq.kernels.operators import Compared, Comparison, Largest
+from seq2seq.kernels.reading import Compared, Comparison, Largest
 
 __all__ = [
     "Choices",

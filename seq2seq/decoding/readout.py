@@ -15,7 +15,7 @@ from seq2seq.decoding.beam import Continuation, Proposal, RowScores, best_propos
 from seq2seq.decoding.inputs import SearchError
 from seq2seq.decoding.model import Choices, Compared, Comparison, Largest
 from seq2seq.decoding.sampling import draw
-from seq2seq.kernels import operators
+from seq2seq.kernels import reading
 
 __all__ = [
     "Demand",
@@ -153,7 +153,7 @@ def read_choices(found: Choices, demand: Demand, *, penalties: np.ndarray | None
 def largest(logits: np.ndarray, count: int, *, entropy: bool) -> Largest:
     """The ``count`` most probable pieces of every row of logits (rows, V)."""
     if kernels.loaded():
-        return operators.largest(logits, count)
+        return reading.largest(logits, count)
     logs = log_softmax(logits)
     tokens = np.argsort(-logs, axis=1, kind="stable")[:, :count]
     values = np.take_along_axis(logs, tokens, 1)
@@ -177,7 +177,7 @@ def _read(
 ) -> Reading:
     """Where the pieces are compared: by an operator, if there is one."""
     if compared is None and kernels.loaded():
-        compared = operators.propose(*best[:2], operators.Comparing(demand.comparison()))
+        compared = reading.propose(*best[:2], reading.Comparing(demand.comparison()))
     if compared is not None:
         if not compared.finite:
             raise SearchError(_NOT_FINITE)

@@ -11,7 +11,8 @@ import numpy as np
 from seq2seq.config import AttentionLayout, ModelConfig
 from seq2seq.decoding.model import Choices, Comparison, SearchState, StepLogits
 from seq2seq.decoding.readout import log_softmax
-from seq2seq.kernels.operators import Comparing, Step
+from seq2seq.kernels.reading import Comparing
+from seq2seq.kernels.steps import Step
 
 __all__ = ["CompiledModel", "Made", "bytes_of"]
 

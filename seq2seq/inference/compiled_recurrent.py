@@ -11,8 +11,11 @@ import numpy as np
 from seq2seq.config import RecurrentConfig
 from seq2seq.inference.compiled import CompiledModel, Made, bytes_of
 from seq2seq.inference.matrices import Matrices
-from seq2seq.kernels import operators
-from seq2seq.kernels.operators import Comparing, Packed, Side, integers
+from seq2seq.kernels import packing, steps
+from seq2seq.kernels.calls import integers
+from seq2seq.kernels.packing import Packed
+from seq2seq.kernels.reading import Comparing
+from seq2seq.kernels.steps import Side
 from seq2seq.parameters import Weights, parameter_shapes, tables
 
 __all__ = ["CompiledRecurrent"]
@@ -135,7 +138,7 @@ class CompiledRecurrent(CompiledModel[State]):
         longest = max(map(len, sources))
         step = -1 if config.reverse_source else 1
         rows = [[*ids[::step], *[config.pad_id] * (longest - len(ids))] for ids in sources]
-        values = operators.lookup(integers(rows), self._source)
+        values = packing.lookup(integers(rows), self._source)
         finals: list[list[_Ends]] = []
         for layers in self._encoder:
             values, ends = self._read(values, lengths, layers)
@@ -146,7 +149,7 @@ class CompiledRecurrent(CompiledModel[State]):
         if config.reverse_source:  # so that attention is over the source as it was given
             for row, length in enumerate(lengths.tolist()):
                 values[row, :length] = values[row, :length][::-1].copy()
-        keys = values if self._key is None else operators.linear(values, self._key)
+        keys = values if self._key is None else packing.linear(values, self._key)
         return Memory(lengths, hidden, cell, keys, values)
 
     def start(self, memory: Memory) -> State:
@@ -163,7 +166,7 @@ class CompiledRecurrent(CompiledModel[State]):
         hidden = state.hidden.copy()  # becomes the next
         cell = None if state.cell is None else state.cell.copy()
         feed = None if state.feed is None else state.feed.copy()
-        step = operators.step_recurrent(
+        step = steps.step_recurrent(
             self._side,
             integers(tokens),
             hidden=hidden,
@@ -190,7 +193,7 @@ class CompiledRecurrent(CompiledModel[State]):
         for backward, matrices in enumerate(layers):
             hidden = np.zeros((rows, size), dtype=np.float32)
             cell = np.zeros((rows, size), dtype=np.float32) if lstm else None
-            operators.read_layer(
+            steps.read_layer(
                 states,
                 hidden,
                 cell,
@@ -212,7 +215,7 @@ class CompiledRecurrent(CompiledModel[State]):
         cell = np.concatenate(cells, axis=-1) if cells else None
         first, second = self._bridge
         if first is not None:
-            hidden = np.tanh(operators.linear(hidden, first))
-            cell = None if cell is None or second is None else operators.linear(cell, second)
+            hidden = np.tanh(packing.linear(hidden, first))
+            cell = None if cell is None or second is None else packing.linear(cell, second)
         shape = (-1, self.config.decoder_layers, self.config.decoder_size)
         return hidden.reshape(shape), None if cell is None else cell.reshape(shape)

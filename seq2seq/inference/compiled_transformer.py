@@ -13,8 +13,10 @@ import numpy as np
 from seq2seq.config import TransformerConfig
 from seq2seq.inference.compiled import CompiledModel, Made, bytes_of
 from seq2seq.inference.matrices import Matrices
-from seq2seq.kernels import operators
-from seq2seq.kernels.operators import Comparing, Side, integers
+from seq2seq.kernels import steps
+from seq2seq.kernels.calls import integers
+from seq2seq.kernels.reading import Comparing
+from seq2seq.kernels.steps import Side
 from seq2seq.parameters import Weights, parameter_shapes, sinusoids, tables
 
 __all__ = ["CompiledTransformer"]
@@ -179,7 +181,7 @@ class CompiledTransformer(CompiledModel[State]):
         """See :meth:`SearchModel.encode`."""
         starts = integers([*accumulate(map(len, sources), initial=0)])
         longest = max(map(len, sources))
-        pairs = operators.encode_transformer(
+        pairs = steps.encode_transformer(
             self._placed(0, longest),
             integers([*chain.from_iterable(sources)]),
             starts,
@@ -211,7 +213,7 @@ class CompiledTransformer(CompiledModel[State]):
             paths, order = np.concatenate((chosen[:, :1], entries), 1), None
             used = cache.used
             cache.append(used, rows)
-        step, longer = operators.step_transformer(
+        step, longer = steps.step_transformer(
             self._placed(1, paths.shape[1]),
             integers(tokens),
             cache=cache.entries,

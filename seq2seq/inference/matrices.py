@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from seq2seq.kernels import operators
-from seq2seq.kernels.operators import Packed
+from seq2seq.kernels.packing import Arena, Packed, pack_rows
 from seq2seq.parameters import Shape, Weights
 
 __all__ = ["AT_ONCE", "Matrices", "quantise"]
@@ -35,7 +34,7 @@ class Matrices:
         self._weights = weights
         self._shapes = shapes
         matrices = [shape for shape in shapes.values() if len(shape) == 2]
-        self._arena = operators.Arena((shape[0], shape[1]) for shape in matrices)
+        self._arena = Arena((shape[0], shape[1]) for shape in matrices)
         self._known: dict[str, Packed] = {}
 
     def of(self, weight: str, bias: str | None = None) -> Packed:
@@ -73,6 +72,6 @@ class Matrices:
             values, scale = quantise(rows) if scales is None else (rows, scales)
             end = first + len(values)
             own = None if offsets is None else offsets[first:end]
-            operators.pack_rows(matrix, values, scale, own, first=first)
+            pack_rows(matrix, values, scale, own, first=first)
             first = end
         return matrix

@@ -47,7 +47,7 @@ _opened: list[ctypes.CDLL] = []  # the library, once it is loaded
 
 
 def loaded() -> bool:
-    """Whether :mod:`seq2seq.kernels.operators` can be used."""
+    """Whether the operators can be called."""
     return bool(_opened)
 
 

@@ -1,6 +1,8 @@
 // Memory for what is computed along the way: the operators ask for much of it, thousands of times a second.
 #pragma once
 
+#include <pthread.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -50,6 +52,12 @@ class Pool {
   }
 
  private:
+  // Nobody else holds the lock while the process is copied: the copy has nobody to give it back.
+  Pool() {
+    pthread_atfork([] { get().mutex_.lock(); }, [] { get().mutex_.unlock(); },
+                   [] { get().mutex_.unlock(); });
+  }
+
   static constexpr std::align_val_t kLine{64};  // where a line of the caches begins
   static constexpr std::size_t kSmallest = 4096, kMost = 16 << 20;
   static constexpr int kKinds = 12;  // each of twice the size of the one before

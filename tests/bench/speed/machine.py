@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from seq2seq.kernels import operators
+from seq2seq.kernels import packing
 from seq2seq.kernels.library import opened
 
 __all__ = ["bandwidth", "best_of", "busy_seconds", "describe", "empty_call", "int8_peak", "speeds"]
@@ -96,14 +96,14 @@ def int8_peak(*, threads: int) -> float:
     have too.
     """
     rows, inner, columns = 512, 1024, 2048
-    x, matrix = torch.randn(rows, inner), operators.packed(columns, inner)
+    x, matrix = torch.randn(rows, inner), packing.packed(columns, inner)
     values = np.ones((columns, inner), dtype=np.int8)
-    operators.pack_rows(matrix, values, np.ones(columns, dtype=np.float32), None, first=0)
+    packing.pack_rows(matrix, values, np.ones(columns, dtype=np.float32), None, first=0)
     small = torch.randint(-9, 9, (rows, inner), dtype=torch.int8)
     other = torch.randint(-9, 9, (columns, inner), dtype=torch.int8).t()
     half, weight = x.bfloat16(), torch.randn(inner, columns).bfloat16()
     ways = (
-        lambda: operators.linear(x.numpy(), matrix),
+        lambda: packing.linear(x.numpy(), matrix),
         lambda: torch._int_mm(small, other),
         lambda: half @ weight,
     )

@@ -14,7 +14,7 @@ from unittest import mock
 from seq2seq import kernels
 from seq2seq.config import ModelConfig, SearchConfig
 from seq2seq.formats import load_model
-from seq2seq.kernels import operators
+from seq2seq.kernels import calls
 from seq2seq.parameters import parameter_shapes, tables
 from seq2seq.runner import Runner
 from speed.machine import bandwidth, empty_call, int8_peak
@@ -131,7 +131,7 @@ def _calls(model: Any, source: list[list[int]], *, rows: int) -> int:
     session = model.session()
     state = session.start(session.encode(source)).select([0] * rows)
     tokens = [session.config.unk_id] * rows
-    with mock.patch.object(operators, "_run", wraps=operators._run) as run:
+    with mock.patch.object(calls, "run", wraps=calls.run) as run:
         session.choose(tokens, state, count=2 * rows if rows > 1 else 1)
     return run.call_count
 
