@@ -13,7 +13,6 @@ batch took and 50 milliseconds at most from its end.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import logging
 import math
@@ -356,11 +355,13 @@ class Batcher:
         for ticket in batch:
             last = first + len(ticket.sources)
             share = len(ticket.sources) / len(rows)
-            own = dataclasses.replace(
-                outcome,
+            own = Outcome(
                 results=outcome.results[first:last],
                 encoder=outcome.encoder * share,
                 decoder=outcome.decoder * share,
+                device=outcome.device,
+                precision=outcome.precision,
+                warnings=outcome.warnings,
             )
             self._finish(ticket, outcome=own)
             first = last

@@ -14,7 +14,11 @@ class TextError(ValueError):
     """Text or a text model that cannot be used; the message says why."""
 
 
-@dataclass(frozen=True)
+# Words and pieces are made by the thousands. Through its dictionary a frozen object is made in half
+# the time, with the same fields and as frozen.
+
+
+@dataclass(frozen=True, init=False)
 class Word:
     """A unit that a reader would call a word, or a special piece such as end-of-sentence.
 
@@ -29,8 +33,15 @@ class Word:
     end: int
     special: bool = False
 
+    def __init__(self, text: str, start: int, end: int, special: bool = False) -> None:
+        own = self.__dict__
+        own["text"] = text
+        own["start"] = start
+        own["end"] = end
+        own["special"] = special
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, init=False)
 class Piece:
     """One id of the model's vocabulary.
 
@@ -46,6 +57,14 @@ class Piece:
     word: int
     start: int
     end: int
+
+    def __init__(self, id: int, text: str, word: int, start: int, end: int) -> None:
+        own = self.__dict__
+        own["id"] = id
+        own["text"] = text
+        own["word"] = word
+        own["start"] = start
+        own["end"] = end
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from seq2seq.text.vocabulary import MARK, Vocabulary
 __all__ = ["MosesBpe"]
 
 _VISIBLE_MARK = "␣"
+_LARGEST_CACHE = 20_000  # words
+_LONGEST_CACHED = 48  # characters of one
 
 
 class MosesBpe:
@@ -35,6 +37,7 @@ class MosesBpe:
         self._vocabulary = vocabulary
         tags = _tags(languages, target_tags)
         self._tags = {name[2:-1]: 4 + index for index, name in enumerate(tags)}
+        self._grouped: dict[str, list[list[Part]]] = {}  # of words, as met
 
     @classmethod
     def train(
@@ -165,12 +168,13 @@ class MosesBpe:
         for tag in self._tag(target_language):
             special(tag, 0)
         for token in tokenise(tracked.text, language=language):
+            first = token.start
             for group in self._groups(token):
-                start, end = tracked.span(group[0].start, group[-1].end)
+                start, end = tracked.span(first + group[0].start, first + group[-1].end)
                 for part in group:
-                    a, b = tracked.span(part.start, part.end)
-                    if part.start == part.end:
-                        a = b = start
+                    a = b = start
+                    if part.start < part.end:
+                        a, b = tracked.span(first + part.start, first + part.end)
                     pieces.append(Piece(part.id, self._shown(part.id), len(words), a, b))
                 words.append(Word(text[start:end], start, end))
         special(self.eos_id, len(text))
@@ -249,7 +253,18 @@ class MosesBpe:
         return result
 
     def _groups(self, token: Token) -> list[list[Part]]:
-        """Pieces of a token with spans in normalised text, grouped into words for display."""
+        """Pieces of a token with spans from its beginning, grouped into words for display."""
+        key = _key(token)
+        groups = self._grouped.get(key)
+        if groups is None:
+            groups = self._group(token)
+            if len(key) <= _LONGEST_CACHED:
+                if len(self._grouped) >= _LARGEST_CACHE:
+                    self._grouped.clear()
+                self._grouped[key] = groups
+        return groups
+
+    def _group(self, token: Token) -> list[list[Part]]:
         groups: list[list[Part]] = []
         offset = 0  # in token.text
         pending = 0  # bytes still to come of the character at offset
@@ -266,7 +281,7 @@ class MosesBpe:
                 start = offset
                 offset += len(self._vocabulary.pieces[piece].removeprefix(MARK))
                 end = offset
-            part = Part(piece, token.start + start, token.start + end)
+            part = Part(piece, start, end)
             if not groups or (token.cjk and new):
                 groups.append([part])
             else:

@@ -23,7 +23,7 @@ _SIMPLE = re.compile(r"\w+|[^\w\s]")
 _REPAIRS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Token:
     """A word of normalised text.
 
