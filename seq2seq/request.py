@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ __all__ = [
     "Request",
     "TextTooLongError",
     "TranslatorError",
+    "checked",
     "choose_direction",
     "search_settings",
 ]
@@ -119,6 +119,15 @@ def choose_direction(
     return fitting[0]
 
 
+def checked(config: SearchConfig) -> SearchConfig:
+    """The same settings; a program may have made them of anything.
+
+    Raises:
+        ConfigError: a value of a wrong type.
+    """
+    return SearchConfig.from_dict(config.to_dict())
+
+
 def search_settings(
     base: SearchConfig,
     *,
@@ -130,14 +139,19 @@ def search_settings(
 ) -> SearchConfig:
     """``base`` with everything that is not None in its place; sampling sets the beam to 1.
 
+    Args:
+        base: as :func:`checked` gives it.
+
     Raises:
         ConfigError: a value out of range, or sampling with a beam.
     """
     if sample is not None:
         if beam not in (None, 1):
             raise ConfigError(f"beam: sampling needs beam 1, not {beam}")
-        base = dataclasses.replace(base, sampling=sample, beam=1)
+        beam = 1
+    drawing = sample.to_dict() if isinstance(sample, SamplingConfig) else sample
     values = {
+        "sampling": drawing,
         "beam": beam,
         "length_penalty": length_penalty,
         "max_length": max_length,

@@ -31,6 +31,7 @@ from seq2seq.request import (
     Request,
     TextTooLongError,
     TranslatorError,
+    checked,
     choose_direction,
     search_settings,
 )
@@ -104,6 +105,7 @@ class Translator:
         if max_wait is not None and not max_wait >= 0:
             raise TranslatorError(f"max_wait is {max_wait}, it must be at least 0")
         self._info = checkpoint.info
+        self._search = checked(checkpoint.info.search)
         self._text = checkpoint.text
         self._runner = Runner(checkpoint, device=choose_device(device), precision=precision)
         config = checkpoint.info.model
@@ -325,7 +327,7 @@ class Translator:
             BusyError: too many calls are waiting, or this one waited too long.
         """
         config = search_settings(
-            search or self.info.search,
+            self._search if search is None else checked(search),
             beam=beam,
             length_penalty=length_penalty,
             max_length=max_length,
@@ -370,7 +372,7 @@ class Translator:
         unless asked for.
         """
         config = search_settings(
-            search or self.info.search,
+            self._search if search is None else checked(search),
             beam=beam,
             length_penalty=length_penalty,
             max_length=max_length,
@@ -410,7 +412,7 @@ class Translator:
                 that follow the one before in fewer seconds.
         """
         config = search_settings(
-            search or self.info.search,
+            self._search if search is None else checked(search),
             beam=beam,
             length_penalty=length_penalty,
             max_length=max_length,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 
@@ -30,7 +31,7 @@ def transformers() -> Iterator[ModelConfig]:
     yield TransformerConfig(**{**common, "d_model": 128, "feed_forward_size": 192}, heads=2)
 
 
-def recurrents() -> Iterator[ModelConfig]:
+def recurrents() -> Iterator[RecurrentConfig]:
     for cell, attention, layers, options in itertools.product(
         ("gru", "lstm"),
         ("none", "additive", "dot", "general"),
@@ -56,3 +57,30 @@ def operated(config: ModelConfig) -> Session:
     """A model with random weights on the operators."""
     torch.manual_seed(1)
     return InferenceModel(build_model(config).eval(), precision="int8").session()
+
+
+def some_of_each() -> Iterator[ModelConfig]:
+    """All Transformers, and recurrent models of every kind of cell and attention."""
+    yield from transformers()
+    kinds = {(config.cell, config.attention): config for config in recurrents()}
+    yield from kinds.values()
+
+
+def sentences(model: Session, *, count: int, length: int) -> list[list[int]]:
+    """Sentences of ever fewer pieces."""
+    chance = np.random.default_rng(2)
+    most = model.config.source_vocabulary
+    return [chance.integers(4, most, length - 2 * n).tolist() for n in range(count)]
+
+
+def walk(model: Session) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Logits and attention of 12 steps in which hypotheses come and go."""
+    state = model.start(model.encode(sentences(model, count=4, length=9)))
+    chance = np.random.default_rng(3)
+    rows = 4
+    for _ in range(12):
+        tokens = chance.integers(1, model.config.target_vocabulary, rows).tolist()
+        output = model.step(tokens, state)
+        yield output.logits, output.attention
+        index = chance.integers(0, rows, 1 + 11 * rows % 37).tolist()
+        state, rows = output.state.select(index), len(index)

@@ -75,44 +75,55 @@ class Settings:
         name = cls.__name__
         if not isinstance(values, dict):
             raise ConfigError(f"{name}: must be a JSON object, not {type(values).__name__}")
-        checked = cls._checked(values)
+        cls._refuse_unknown(values)
+        kind: Any = cls
         missing = [
             f.name
-            for f in dataclasses.fields(cls)  # type: ignore[arg-type]
+            for f in _fields(kind).values()
             if f.name not in values
             and f.default is dataclasses.MISSING
             and f.default_factory is dataclasses.MISSING
         ]
         if missing:
             raise ConfigError(f"{name}: key {missing[0]!r} is missing")
-        return cls(**checked)
+        return cls(**cls._checked(values))
 
     def changed(self, **values: Any) -> Self:
-        """The same but for some values, of plain JSON types.
+        """The same but for some values, of plain JSON types, which alone are checked.
 
         Raises:
-            ConfigError: as in :meth:`from_dict`.
+            ConfigError: an unknown key, a wrong type, or a value out of range.
         """
-        checked = self._checked(values)
-        return dataclasses.replace(self, **checked)  # type: ignore[type-var]
+        self._refuse_unknown(values)
+        return dataclasses.replace(self, **self._checked(values))  # type: ignore[type-var]
 
     @classmethod
     def _checked(cls, values: dict[str, Any]) -> dict[str, Any]:
         kind: Any = cls
-        fields, hints = kind.__dataclass_fields__, _hints(kind)
-        for key in values:
-            if key not in fields:
-                known = ", ".join(sorted(fields))
-                raise ConfigError(f"{cls.__name__}: unknown key {key!r} (known: {known})")
+        fields, hints = _fields(kind), _hints(kind)
         return {
             key: _field(cls.__name__, fields[key], hints[key], value)
             for key, value in values.items()
         }
 
+    @classmethod
+    def _refuse_unknown(cls, values: dict[str, Any]) -> None:
+        kind: Any = cls
+        fields = _fields(kind)
+        unknown = sorted(values.keys() - fields.keys())
+        if unknown:
+            known = ", ".join(sorted(fields))
+            raise ConfigError(f"{cls.__name__}: unknown key {unknown[0]!r} (known: {known})")
+
     def _require(self, condition: bool, key: str, expected: str) -> None:
         if not condition:
             value = _shown(getattr(self, key))
             raise ConfigError(f"{type(self).__name__}.{key}: {value} is not {expected}")
+
+
+@cache
+def _fields(kind: Any) -> dict[str, dataclasses.Field[Any]]:
+    return {f.name: f for f in dataclasses.fields(kind)}
 
 
 @cache

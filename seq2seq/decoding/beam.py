@@ -58,7 +58,7 @@ Continuation: TypeAlias = tuple[int, int, int, float, int]
 class Verdict(NamedTuple):
     """What became of a proposal: the new hypothesis, or None if it was pruned; and why."""
 
-    proposal: Proposal
+    proposal: Continuation
     node: Node | None
     reason: str
 
@@ -227,7 +227,7 @@ class Beam:
                     reason = "end of sentence"
                 else:
                     reason = "drawn" if self._sampling else "best in beam"
-                verdicts.append(Verdict(Proposal(*proposal), node, reason))
+                verdicts.append(Verdict(proposal, node, reason))
         if not sampling:
             lanes = {slot: slot for slot in range(len(grown))}
         if forced:
@@ -259,7 +259,7 @@ class Beam:
         """Nothing may follow: every live hypothesis ends as if for free, none by itself."""
         self._cut(self.lanes.keys(), added=1)
         self.live, self.lanes = [], {}
-        return [Verdict(Proposal(*one), None, "length limit") for one in proposals]
+        return [Verdict(one, None, "length limit") for one in proposals]
 
     def _finish(self, node: Node, *, ended: bool, added: int = 0) -> None:
         score = self._score(node, added=added)

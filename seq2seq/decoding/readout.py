@@ -88,7 +88,7 @@ class Demand(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What a trace shows of a step, or of one sentence's part of it.
+    """What a trace shows of a step.
 
     Attributes:
         values: (rows, at least what is shown) log-probabilities of the model, falling.
@@ -99,14 +99,6 @@ class Seen(NamedTuple):
     values: np.ndarray
     tokens: np.ndarray
     entropies: list[float]
-
-    def of(self, rows: slice, count: int) -> Seen:
-        """A copy of some rows and the first ``count`` pieces, which lets go of all others."""
-        return Seen(
-            self.values[rows, :count].copy(),
-            self.tokens[rows, :count].copy(),
-            self.entropies[rows],
-        )
 
 
 class Reading(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice, repeat
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seq2seq.config import SearchConfig
-from seq2seq.decoding.beam import Beam, Verdict
+from seq2seq.decoding.beam import Beam, Finished, Verdict
 from seq2seq.decoding.hypotheses import Node
 from seq2seq.decoding.readout import Seen
 from seq2seq.decoding.scoring import LengthPenalty
@@ -31,14 +31,13 @@ _new_candidate = partial(tuple.__new__, Candidate)
 
 
 class _Step(NamedTuple):
-    """What a step leaves behind, as the search had it."""
+    """What a step leaves behind, as the search had it: an entry for each live hypothesis."""
 
     live: Sequence[Node]
-    row: int
-    seen: Seen
+    entropies: Sequence[float]
     penalties: Sequence[float]
     barred: Sequence[Mapping[int, str]]
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[Verdict]  # of the proposals, whichever hypothesis they belong to
 
 
 class _Row(NamedTuple):
@@ -71,7 +70,14 @@ class Recorder:
         beam.live[0].number = 0
         self._nodes = 1
         self._steps: list[_Step] = []
-        self._attention: list[np.ndarray] = []  # of each step (live hypotheses, source pieces)
+        self._seen: list[tuple[Seen, slice]] = []  # while the search runs: of all, and which rows
+        self._finished: Sequence[Finished] = ()
+        # Of this sentence's rows, those of one step after another: log-probabilities and pieces
+        # (rows, shown), and attention (rows, source pieces).
+        self._values: np.ndarray = np.empty((0, 0))
+        self._tokens: np.ndarray = np.empty((0, 0))
+        self._attention: np.ndarray | None = None
+        self._shown = config.trace_candidates
         self._prefix = beam.request.prefix
         self._source_length = beam.request.source_length
         self._limit = beam.request.limit
@@ -92,9 +98,9 @@ class Recorder:
         """Add a step.
 
         Args:
-            live: the hypotheses before the step; of most arguments each has one entry.
+            live: the hypotheses before the step; of penalties and barred each has one entry.
             row: the decoder's row of the first; the others follow.
-            seen: the model's most probable pieces, as many as are shown.
+            seen: of all the decoder's rows at least as many pieces as are shown.
             penalties: coverage penalties.
             barred: pieces that may not follow.
             verdicts: of the proposals of this step, whichever hypothesis they belong to.
@@ -103,7 +109,9 @@ class Recorder:
             if child is not None:
                 child.number = self._nodes
                 self._nodes += 1
-        self._steps.append(_Step(live, row, seen, penalties, barred, verdicts))
+        rows = slice(row, row + len(live))
+        self._seen.append((seen, rows))
+        self._steps.append(_Step(live, seen.entropies[rows], penalties, barred, verdicts))
 
     def finish(self, beam: Beam, attention: Sequence[np.ndarray]) -> Trace:
         """The whole trace; nothing is recorded after it.
@@ -113,7 +121,27 @@ class Recorder:
             attention: for every step (rows, S), mean over layers and heads; empty for a model
                 without attention.
         """
-        finished = tuple(
+        self._finished = beam.finished
+        # Copies, which let go of the other sentences of a batch.
+        shown, length = self._shown, self._source_length
+        self._values = np.concatenate([seen.values[rows, :shown] for seen, rows in self._seen])
+        self._tokens = np.concatenate([seen.tokens[rows, :shown] for seen, rows in self._seen])
+        if attention:
+            looks = zip(attention, self._seen, strict=False)
+            self._attention = np.concatenate([one[rows, :length] for one, (_, rows) in looks])
+        self._seen = []
+        return Trace.of(self, forced=len(self._prefix))
+
+    def tokens(self) -> frozenset[int]:
+        """All pieces that occur in the trace."""
+        found = set(self._tokens[self._values > -math.inf].tolist())
+        found.update([node.token for step in self._steps for node in step.live])
+        found.update([entry.node.token for entry in self._finished])
+        return frozenset(found)
+
+    def finished(self) -> tuple[FinishedHypothesis, ...]:
+        """Write them, best first."""
+        return tuple(
             FinishedHypothesis(
                 node=_number(entry.node),
                 tokens=entry.node.tokens,
@@ -121,30 +149,19 @@ class Recorder:
                 normalised=entry.score,
                 ended=entry.ended,
             )
-            for entry in beam.finished
+            for entry in self._finished
         )
-        for weights, step in zip(attention, self._steps, strict=False):
-            own = weights[step.row : step.row + len(step.live), : self._source_length]
-            self._attention.append(own.copy())  # which lets go of the other sentences of a batch
-        return Trace.of(self, finished=finished, forced=len(self._prefix))
-
-    def tokens(self) -> frozenset[int]:
-        """All pieces that the steps show, perhaps without those that end a hypothesis."""
-        values = np.concatenate([step.seen.values for step in self._steps])
-        tokens = np.concatenate([step.seen.tokens for step in self._steps])
-        found = set(tokens[values > -math.inf].tolist())
-        found.update([node.token for step in self._steps for node in step.live])
-        return frozenset(found)
 
     def steps(self) -> tuple[TraceStep, ...]:
         """Write them, with no line of Python for each candidate."""
-        rows = [self._rows(step) for step in self._steps]
+        numbers = zip(self._values.tolist(), self._tokens.tolist(), strict=True)
+        rows = [self._rows(step, islice(numbers, len(step.live))) for step in self._steps]
         pruned = iter(_pruned([row for several in rows for row in several]))
+        looks: Iterator[list[float] | None] = repeat(None)
+        if self._attention is not None:
+            looks = iter(self._attention.tolist())
         steps = []
         for position, several in enumerate(rows):
-            weights: list[list[float] | None] = [None] * len(several)
-            if self._attention:
-                weights = self._attention[position].tolist()
             expansions = [
                 Expansion(
                     node=_number(row.parent),
@@ -152,16 +169,16 @@ class Recorder:
                     token=row.parent.token,
                     cumulative=row.parent.cumulative,
                     entropy=row.entropy,
-                    attention=None if looks is None else tuple(looks),
+                    attention=None if weights is None else tuple(weights),
                     candidates=tuple(self._judged(row, next(pruned))),
                 )
-                for row, looks in zip(several, weights, strict=True)
+                for row, weights in zip(several, looks, strict=False)
             ]
             steps.append(TraceStep(position, tuple(expansions)))
         return tuple(steps)
 
-    def _rows(self, step: _Step) -> list[_Row]:
-        """What is shown of a step."""
+    def _rows(self, step: _Step, shown: Iterable[tuple[list[float], list[int]]]) -> list[_Row]:
+        """What is shown of a step: of every row log-probabilities and pieces."""
         judged: dict[int, list[Verdict]] = {}
         position = step.live[0].length
         forced = position < len(self._prefix)
@@ -171,26 +188,25 @@ class Recorder:
         for verdict in step.verdicts:
             # The others are what they would be if they had not been proposed.
             if verdict.node is not None or verdict.reason != default or at_limit:
-                judged.setdefault(verdict.proposal.slot, []).append(verdict)
+                judged.setdefault(verdict.proposal[0], []).append(verdict)
         rows = []
-        columns = step.live, step.penalties, step.seen.entropies, step.barred
-        numbers = zip(step.seen.values.tolist(), step.seen.tokens.tolist(), strict=True)
+        columns = step.live, step.penalties, step.entropies, step.barred, shown
         for slot, (node, penalty, entropy, forbidden, (values, tokens)) in enumerate(
-            zip(*columns, numbers, strict=True)
+            zip(*columns, strict=True)
         ):
-            shown = values.index(-math.inf) if values[-1] == -math.inf else len(values)
+            count = values.index(-math.inf) if values[-1] == -math.inf else len(values)
             barred = {} if forced else forbidden
             reasons = None
-            if at_limit or not barred.keys().isdisjoint(tokens[:shown]):
+            if at_limit or not barred.keys().isdisjoint(tokens[:count]):
                 limited = "length limit" if at_limit else default
                 usual = {self._eos: default}
-                reasons = [barred.get(token, usual.get(token, limited)) for token in tokens[:shown]]
+                reasons = [barred.get(token, usual.get(token, limited)) for token in tokens[:count]]
             rows.append(
                 _Row(
                     node,
                     entropy,
-                    values[:shown],
-                    tokens[:shown],
+                    values[:count],
+                    tokens[:count],
                     divisor,
                     penalty,
                     default,

@@ -232,7 +232,7 @@ class _Search:
                 self._recorders[number].record(
                     live[place],
                     row=first,
-                    seen=seen.of(rows, self._config.trace_candidates),
+                    seen=seen,
                     penalties=penalties[rows] if penalties else [0.0] * (end - first),
                     barred=demand.barred[rows],
                     verdicts=verdicts,

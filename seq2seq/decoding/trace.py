@@ -97,13 +97,16 @@ class FinishedHypothesis:
 
 
 class Record(Protocol):
-    """What a search leaves behind, from which the steps of its trace are written."""
+    """What a search leaves behind, from which its trace is written."""
 
     def tokens(self) -> frozenset[int]:
-        """All pieces that the steps show, perhaps without those that end a hypothesis."""
+        """All pieces that occur in it."""
 
     def steps(self) -> tuple[TraceStep, ...]:
-        """Write them."""
+        """Write the steps."""
+
+    def finished(self) -> tuple[FinishedHypothesis, ...]:
+        """Write the finished hypotheses."""
 
 
 @dataclass(frozen=True)
@@ -121,24 +124,22 @@ class Trace:
     forced: int = 0
 
     @classmethod
-    def of(
-        cls, record: Record, *, finished: tuple[FinishedHypothesis, ...], forced: int = 0
-    ) -> Self:
-        """A trace whose steps are written when they are first looked at.
+    def of(cls, record: Record, *, forced: int = 0) -> Self:
+        """A trace that is written when it is first looked at.
 
         A search weighs hundreds of candidates for a sentence, nearly all of which it prunes, and
         many a trace is asked for and never opened.
         """
         trace = cls.__new__(cls)
-        trace.__dict__.update(_record=record, finished=finished, forced=forced)
+        trace.__dict__.update(_record=record, forced=forced)
         return trace
 
     def tokens(self) -> frozenset[int]:
         """All pieces that occur in it."""
-        ends = [hypothesis.tokens for hypothesis in self.finished]
         record: Record | None = self.__dict__.get("_record")
         if record is not None:
-            return record.tokens().union(*ends)
+            return record.tokens()
+        ends = [hypothesis.tokens for hypothesis in self.finished]
         expansions = [expansion for step in self.steps for expansion in step.expansions]
         shown = [[candidate.token for candidate in e.candidates] for e in expansions]
         return frozenset(e.token for e in expansions).union(*shown, *ends)
@@ -146,14 +147,16 @@ class Trace:
     if not TYPE_CHECKING:  # or every name would pass for an attribute
 
         def __getattr__(self, name: str) -> Any:
-            """Write the steps; asked only for what is not there."""
-            record: Record | None = self.__dict__.get("_record")
-            if name == "steps" and record is not None:
-                # Two threads may both write them, and find the same.
-                self.__dict__["steps"] = record.steps()
-                self.__dict__.pop("_record", None)
-            if name == "steps" and name in self.__dict__:
-                return self.__dict__[name]
+            """Write what is looked at; asked only for what is not there."""
+            own = self.__dict__
+            record: Record | None = own.get("_record")
+            if record is not None and name in ("steps", "finished"):
+                # Two threads may both write it, and find the same.
+                own[name] = record.steps() if name == "steps" else record.finished()
+                if "steps" in own and "finished" in own:
+                    own.pop("_record", None)
+            if name in own:
+                return own[name]
             raise AttributeError(f"a trace has no {name!r}")
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -69,6 +69,7 @@ class CompiledModel(ABC, Generic[StateT]):
     ) -> Choices:
         """See :meth:`SearchModel.choose`; never holds all logits."""
         comparing = None if comparison is None else Comparing(comparison)
+        count = min(count, self.config.target_vocabulary)
         step, after = self._step(tokens, state, count, comparing)
         assert step.largest is not None  # noqa: S101  (for the type checker)
         shown = self._shown(step) if attention else None

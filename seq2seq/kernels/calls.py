@@ -21,11 +21,17 @@ _Start = ctypes.c_char * 0
 
 
 def address(array: np.ndarray) -> int:
-    """Where an array's numbers are."""
+    """Where an array's numbers are.
+
+    Raises:
+        ValueError: not one after another.
+    """
     lent: Any = array  # a Buffer only from Python 3.12 on, for the type checker
     try:
         return ctypes.addressof(_Start.from_buffer(lent))
     except TypeError:  # may only be read, so that ctypes does not lend it; this takes longer
+        if not array.flags.c_contiguous:
+            raise ValueError(f"an array {array.shape} with gaps cannot be passed on") from None
         where: int = array.__array_interface__["data"][0]
         return where
 
@@ -35,14 +41,14 @@ def integers(numbers: Sequence[int] | Sequence[Sequence[int]] | np.ndarray) -> n
     return np.ascontiguousarray(numbers, dtype=np.int64)
 
 
-def run(name: str, record: bytes) -> None:
+def run(name: str, fields: bytes) -> None:
     """Call an operator.
 
     Raises:
         RuntimeError: what it says is wrong.
     """
     library = opened()
-    if getattr(library, f"seq2seq_{name}")(record):
+    if getattr(library, f"seq2seq_{name}")(fields):
         raise RuntimeError(library.seq2seq_error().decode(errors="replace"))
 
 

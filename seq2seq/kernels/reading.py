@@ -125,9 +125,10 @@ _read = record(7)
 
 
 def largest(logits: np.ndarray, count: int) -> Largest:
-    """The ``count`` most probable pieces of every row of logits (rows, V)."""
+    """The ``count`` most probable pieces, or all V, of every row of logits (rows, V)."""
     logits = np.ascontiguousarray(logits, dtype=np.float32)
     rows, size = logits.shape
+    count = min(count, size)
     found, places = memory_for(rows, count)
     calls.run("largest", _read(address(logits), rows, size, *places, count))
     return found

@@ -81,7 +81,7 @@ class Rule:
             out.literal(part, position, max(position, limit))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tracked:
     """Rewritten text; character i stands for ``original[starts[i]:ends[i]]``."""
 

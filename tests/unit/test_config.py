@@ -251,3 +251,17 @@ def test_errors_of_an_experiment_name_file_and_key(
     path.write_text(json.dumps({**EXPERIMENT, "training": {"seed": 1e999}}), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"^name: TrainingConfig\.seed: inf is not of type int"):
         Experiment.read(path)
+
+
+def test_changed_checks_what_is_said() -> None:
+    base = SearchConfig()
+    assert base.changed(beam=3, length_penalty=2) == SearchConfig(beam=3, length_penalty=2.0)
+    assert type(base.changed(length_penalty=2).length_penalty) is float
+    for wrong in ({"beam": 2.5}, {"beam": True}, {"beam": 0}, {"beem": 1}, {"stopping": "late"}):
+        with pytest.raises(ConfigError):
+            base.changed(**wrong)
+
+
+def test_what_a_class_knows_is_no_setting() -> None:
+    with pytest.raises(ConfigError, match="unknown key 'registry'"):
+        TransformerConfig.from_dict({"registry": {}})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,32 +13,18 @@ import torch
 
 from seq2seq import kernels
 from seq2seq.config import ModelConfig
-from seq2seq.inference import Session
 from seq2seq.inference.compiled_transformer import CompiledTransformer
 from seq2seq.inference.hosted import HostedModel
 from seq2seq.inference.pack import ModuleWeights, pack
 from seq2seq.nn import build_model
-from tests.operators_support import needs_operators, operated, recurrents, transformers
-
-
-def sentences(model: Session, *, count: int, length: int) -> list[list[int]]:
-    """Sentences of ever fewer pieces."""
-    chance = np.random.default_rng(2)
-    most = model.config.source_vocabulary
-    return [chance.integers(4, most, length - 2 * n).tolist() for n in range(count)]
-
-
-def walk(model: Session) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Logits and attention of 12 steps in which hypotheses come and go."""
-    state = model.start(model.encode(sentences(model, count=4, length=9)))
-    chance = np.random.default_rng(3)
-    rows = 4
-    for _ in range(12):
-        tokens = chance.integers(1, model.config.target_vocabulary, rows).tolist()
-        output = model.step(tokens, state)
-        yield output.logits, output.attention
-        index = chance.integers(0, rows, 1 + 11 * rows % 37).tolist()
-        state, rows = output.state.select(index), len(index)
+from tests.operators_support import (
+    needs_operators,
+    operated,
+    recurrents,
+    sentences,
+    transformers,
+    walk,
+)
 
 
 @needs_operators

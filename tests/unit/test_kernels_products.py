@@ -14,7 +14,8 @@ from torch import nn
 from seq2seq.inference.int8 import Int8Linear
 from seq2seq.inference.matrices import quantise
 from seq2seq.kernels import library, packing, reading
-from tests.operators_support import needs_operators
+from seq2seq.kernels.calls import address
+from tests.operators_support import needs_operators, operated, some_of_each, walk
 
 
 def layer(out: int, width: int, *, bias: bool = True) -> nn.Linear:
@@ -86,30 +87,45 @@ def test_a_matrix_takes_no_rows_and_no_inputs_but_its_own() -> None:
 
 
 @needs_operators
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts threads as Linux does")
 def test_a_fork_has_threads_of_its_own() -> None:
     """The helpers of a process are not in its children, who must not wait for them."""
+    command = [sys.executable, "-c", _FORKED]
     done = subprocess.run(
-        [sys.executable, "-c", _FORKED], capture_output=True, text=True, timeout=120, check=True
+        command, capture_output=True, text=True, timeout=120, check=True, cwd=_ROOT
     )
     assert done.stdout.count("same") == 2
 
 
+_ROOT = Path(__file__).resolve().parents[2]
 _FORKED = """
-import os, numpy as np
+import dataclasses, os, threading, numpy as np
 from seq2seq import kernels
-from seq2seq.kernels import packing
+from tests.operators_support import operated, transformers
 assert kernels.load()
-kernels.set_threads(2)
-matrix = packing.packed(100_000, 64)
-values = np.full((100_000, 64), 3, dtype=np.int8)
-packing.pack_rows(matrix, values, np.ones(100_000, dtype=np.float32), None, first=0)
+many = {"source_vocabulary": 150_001, "target_vocabulary": 150_001}
+session = operated(dataclasses.replace(next(transformers()), **many))
+state = session.start(session.encode([[5, 6, 7]]))
 def work():
-    return packing.linear(np.ones((2, 64), dtype=np.float32), matrix)
-expected = work()
+    return session.step([7], state).logits
+def threads():
+    return len(os.listdir("/proc/self/task"))
+kernels.set_threads(1)
+expected, alone = work(), threads()
+kernels.set_threads(2)
+assert np.array_equal(work(), expected) and threads() > alone  # has a helper
+done = threading.Event()
+def others():
+    while not done.is_set():
+        work()
+other = threading.Thread(target=others)
+other.start()
 child = os.fork()
 print("same" if np.array_equal(work(), expected) else "other", flush=True)
 if not child:
     os._exit(0)
+done.set()
+other.join()
 assert os.waitpid(child, 0)[1] == 0
 """
 
@@ -118,7 +134,8 @@ _ELSEWHERE = """
 import sys, numpy as np
 from pathlib import Path
 from seq2seq.kernels import library, packing, reading
-library._opened.append(library._open(Path(sys.argv[1])))
+from tests.operators_support import operated, some_of_each, walk
+library._opened[:] = [library._open(Path(sys.argv[1]))]
 given = np.load(sys.argv[2])
 matrix = packing.packed(*given["values"].shape)
 packing.pack_rows(matrix, given["values"], given["scale"], given["bias"], first=0)
@@ -126,6 +143,10 @@ assert np.allclose(packing.linear(given["x"], matrix), given["expected"], rtol=1
 found = reading.largest(given["expected"], 5)
 assert np.allclose(found.log_probabilities, given["largest"], atol=1e-4)
 assert np.array_equal(found.tokens, given["tokens"])
+for number, config in enumerate(some_of_each()):
+    logits = np.concatenate([step for step, _ in walk(operated(config))])
+    # An input that rounds to the neighbouring one of 127 levels, here and there.
+    assert np.abs(logits - given[f"model{number}"]).max() < 0.1 * logits.std(), config
 """
 
 
@@ -147,10 +168,25 @@ def test_other_processors_give_the_same(
     packing.pack_rows(matrix, values, scale, bias, first=0)
     expected = packing.linear(x, matrix)
     largest, tokens, _ = reading.largest(expected, 5)
+    models = {
+        f"model{number}": np.concatenate([logits for logits, _ in walk(operated(config))])
+        for number, config in enumerate(some_of_each())
+    }
     np.savez(
         tmp_path / "given.npz",
         values=values, scale=scale, bias=bias, x=x, expected=expected, largest=largest,
-        tokens=tokens,
+        tokens=tokens, **models,
     )  # fmt: skip
     command = [sys.executable, "-c", _ELSEWHERE, tmp_path / "operators.so", tmp_path / "given.npz"]
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, cwd=_ROOT)
+
+
+def test_only_numbers_one_after_another_are_passed_on() -> None:
+    whole = np.arange(12, dtype=np.float32).reshape(3, 4)
+    fixed = whole.copy()
+    fixed.flags.writeable = False
+    assert address(whole) == whole.ctypes.data
+    assert address(fixed) == fixed.ctypes.data
+    for gaps in (whole.T, whole[:, 1:], fixed[::2]):
+        with pytest.raises(ValueError, match="gaps"):
+            address(gaps)

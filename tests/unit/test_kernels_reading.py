@@ -51,3 +51,9 @@ def test_one_that_is_not_a_number_spoils_the_row() -> None:
     values = reading.largest(logits.numpy(), 3).log_probabilities
     assert np.isnan(values[:3]).all()
     assert np.isfinite(values[3]).all()
+
+
+@needs_operators
+def test_no_more_than_there_are() -> None:
+    found = reading.largest(np.array([[1.0, 3.0, 2.0]], dtype=np.float32), 7)
+    assert found.tokens.tolist() == [[1, 2, 0]]

@@ -28,9 +28,8 @@ class Pool {
     const int kind = kind_of(bytes);
     if (kind < kKinds) {
       const std::lock_guard<std::mutex> lock(mutex_);
-      if (!free_[kind].empty()) {
-        void* const block = free_[kind].back();
-        free_[kind].pop_back();
+      if (Free* const block = free_[kind]) {
+        free_[kind] = block->next;
         kept_ -= size_of(kind);
         return block;
       }
@@ -43,7 +42,7 @@ class Pool {
     if (kind < kKinds) {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (kept_ + size_of(kind) <= kMost) {
-        free_[kind].push_back(block);
+        free_[kind] = new (block) Free{free_[kind]};
         kept_ += size_of(kind);
         return;
       }
@@ -62,6 +61,11 @@ class Pool {
   static constexpr std::size_t kSmallest = 4096, kMost = 16 << 20;
   static constexpr int kKinds = 12;  // each of twice the size of the one before
 
+  // The beginning of a block that nobody uses.
+  struct Free {
+    Free* next;
+  };
+
   static std::size_t size_of(int kind) { return kSmallest << kind; }
 
   static int kind_of(std::size_t bytes) {
@@ -71,7 +75,7 @@ class Pool {
   }
 
   std::mutex mutex_;
-  std::vector<void*> free_[kKinds];
+  Free* free_[kKinds] = {};
   std::size_t kept_ = 0;
 };
 

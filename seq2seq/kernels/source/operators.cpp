@@ -1,4 +1,4 @@
-// The operators as C functions, for seq2seq/kernels/operators.py.
+// The operators as C functions, for seq2seq/kernels/calls.py.
 //
 // Numbers and addresses come in one record of 64-bit fields for each operator, in the order of its
 // struct; shapes and types are the business of the Python side. A function gives 0, or 1 where

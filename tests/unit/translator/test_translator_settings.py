@@ -36,6 +36,17 @@ class TestSettings:
         with pytest.raises(ConfigError, match=next(iter(arguments))):
             translator.translate(SENTENCE, **arguments)
 
+    @pytest.mark.parametrize(
+        "wrong",
+        [SearchConfig(beam=True), SearchConfig(beam=2.5), SearchConfig(stopping="late")],  # type: ignore[arg-type]
+    )
+    def test_settings_of_a_program_are_checked_too(
+        self, translator: Translator, wrong: SearchConfig
+    ) -> None:
+        for arguments in ({}, {"n_best": 1}):
+            with pytest.raises(ConfigError):
+                translator.translate(SENTENCE, search=wrong, **arguments)
+
     def test_sampling_is_repeatable_and_varies_with_the_seed(self, translator: Translator) -> None:
         def draw(seed: int) -> Translation:
             return translator.translate(SENTENCE, sample=SamplingConfig(seed=seed))
