@@ -327,7 +327,7 @@ class Translator:
             BusyError: too many calls are waiting, or this one waited too long.
         """
         config = search_settings(
-            self._search if search is None else checked(search),
+            self._base(search),
             beam=beam,
             length_penalty=length_penalty,
             max_length=max_length,
@@ -372,7 +372,7 @@ class Translator:
         unless asked for.
         """
         config = search_settings(
-            self._search if search is None else checked(search),
+            self._base(search),
             beam=beam,
             length_penalty=length_penalty,
             max_length=max_length,
@@ -412,7 +412,7 @@ class Translator:
                 that follow the one before in fewer seconds.
         """
         config = search_settings(
-            self._search if search is None else checked(search),
+            self._base(search),
             beam=beam,
             length_penalty=length_penalty,
             max_length=max_length,
@@ -422,6 +422,10 @@ class Translator:
         request = self._request(source, target, config, trace=trace, attention=attention)
         job = self._reader.job(text, prefix=prefix, request=request)
         return self._engine.stream(job, request, interval=interval)
+
+    def _base(self, search: SearchConfig | None) -> SearchConfig:
+        """The checkpoint's own settings, or what a program gives instead."""
+        return self._search if search is None else checked(search)
 
     def _request(
         self,

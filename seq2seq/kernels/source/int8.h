@@ -144,8 +144,8 @@ struct Quantised {
   }
 };
 
-// What becomes of an output: it is stored, but for negative ones, of which 0 is, or it is added to what is
-// there. Done at once, as a pass of its own over many rows costs as much as their products.
+// What becomes of an output: it is stored; or stored as 0 if it is negative; or added to what is there.
+// Done at once, as a pass of its own over many rows costs as much as their products.
 enum class Then { kStore, kRelu, kAdd };
 
 // Where products go: output `at` of row n to y[n * stride + at - origin].
