@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #if defined(__AMX_INT8__) && defined(__linux__)
@@ -25,19 +26,20 @@
 
 namespace seq2seq {
 
-constexpr int64_t kGroup = 64;        // outputs that are stored side by side
-constexpr int64_t kSide = 4;          // vectors of them that are computed side by side
+constexpr int64_t kGroup = 64;        // outputs that are computed together
+constexpr int64_t kBlock = 16;        // of them whose weights are stored side by side
+constexpr int64_t kSide = 4;          // vectors of outputs that are computed side by side
 constexpr int64_t kHeader = 16;       // int32 numbers before the arrays
-constexpr int64_t kBlock = 16;        // rows and outputs of a block in the processor's matrix unit
-constexpr int64_t kBlockInputs = 64;  // inputs of such a block
-constexpr int64_t kManyRows = 8;      // rows from which the matrix unit is used
+constexpr int64_t kBlockInputs = 64;  // inputs of a block of so many rows in the processor's matrix unit
+constexpr int64_t kBlocks = 3;        // of rows that it computes together
+constexpr int64_t kManyRows = 2;      // rows from which the matrix unit is used
 constexpr int64_t kShared = 1 << 17;  // bytes of weights from which threads share a product
 constexpr int64_t kLargeModel = 1 << 21;  // bytes of the weights of a step from which it shares
 constexpr int64_t kLarge = 1 << 20;   // bytes of weights that come from beyond the near caches
 constexpr int64_t kAhead = 2048;      // bytes that are asked for before they are needed
 
 // A matrix in memory: header (outputs, inputs), scales, biases, and weights + 128 as
-// (groups, inputs / 4, 64 outputs, 4 inputs), all padded with zeros.
+// (outputs / 16, inputs / 4, 16 outputs, 4 inputs), all padded with zeros, the outputs to whole groups.
 struct Matrix {
   int64_t out, in, groups, quads;
   const float *scale, *bias;
@@ -59,7 +61,10 @@ struct Matrix {
 
   int64_t bytes() const { return groups * kGroup * quads * 4; }
 
-  const std::uint8_t* group(int64_t g) const { return values + g * quads * kGroup * 4; }
+  // Where the weights of an output begin; the next ones are a block further.
+  const std::uint8_t* of(int64_t output) const {
+    return values + (output / kBlock * quads * kBlock + output % kBlock) * 4;
+  }
 
   // Row `number` of the matrix as floats, as a table of embeddings gives it.
   void row(float* x, int64_t number) const {
@@ -67,10 +72,10 @@ struct Matrix {
       throw std::out_of_range("row " + std::to_string(number) + " of a table of " +
                               std::to_string(out));
     }
-    const std::uint8_t* from = group(number / kGroup) + (number % kGroup) * 4;
+    const std::uint8_t* from = of(number);
     const float rate = scale[number];
     int64_t i = 0;
-    for (; i + 4 <= in; i += 4, from += kGroup * 4) {
+    for (; i + 4 <= in; i += 4, from += kBlock * 4) {
       for (int64_t j = 0; j < 4; j++) x[i + j] = (static_cast<int>(from[j]) - 128) * rate;
     }
     for (int64_t j = 0; i + j < in; j++) x[i + j] = (static_cast<int>(from[j]) - 128) * rate;
@@ -86,7 +91,7 @@ struct Quantised {
 
   void read(const float* x, int64_t rows, int64_t size) {
     stride = padded(size, 4);
-    values.resize(padded(rows, 2 * kBlock) * stride);  // blocks are read whole
+    values.resize(padded(rows, kBlock) * stride);  // blocks are read whole
     scale.resize(rows);
     excess.resize(rows);
     for (int64_t n = 0; n < rows; n++) row(n, x + n * size, size);
@@ -188,12 +193,14 @@ inline void tile(const Place& to, const Matrix& m, int64_t g, const Quantised& x
   const std::int8_t* rows = x.values.data() + first * x.stride;
   for (int64_t part = 0; part < kGroup; part += kPart) {
     Lanes lanes[R][kSide];
-    const std::uint8_t* w = m.group(g) + 4 * part;
-    for (int64_t k = 0; k < m.quads; k++, w += kGroup * 4) {
+    const std::uint8_t* w[kSide];
+    for (int64_t j = 0; j < kSide; j++) w[j] = m.of(g * kGroup + part + j * Lanes::kCount);
+    for (int64_t k = 0; k < m.quads; k++) {
       Lanes::Weights weights[kSide];
-      for (int j = 0; j < kSide; j++) weights[j] = Lanes::load(w + 4 * j * Lanes::kCount);
-      if (R > 1 && far) {
-        for (int64_t j = 0; j < 4 * kPart; j += 64) __builtin_prefetch(w + j + kAhead, 0, 2);
+      for (int j = 0; j < kSide; j++) {
+        const std::uint8_t* from = w[j] + k * kBlock * 4;
+        weights[j] = Lanes::load(from);
+        if (R > 1 && far) __builtin_prefetch(from + kAhead, 0, 2);
       }
       for (int r = 0; r < R; r++) {
         std::int32_t quad;
@@ -232,105 +239,115 @@ inline void shape_blocks() {
   asm volatile("ldtilecfg %0" ::"m"(shape));
 }
 
-// Sums of products of up to 32 rows with 32 outputs, and where they belong.
+// Sums of products of up to 48 rows with 16 outputs, and where they belong.
 struct Sums {
-  alignas(64) std::int32_t values[2 * kBlock][2 * kBlock];
+  alignas(64) std::int32_t values[kBlocks * kBlock][kBlock];
   int64_t first = 0, rows = 0;  // of the rows
   int64_t at = 0;               // the first output
 };
 
-// Sums as outputs. As finish(), with the arithmetic of a row in few instructions: for narrow matrices
-// it takes as long as the products.
+// Sums as outputs, as finish() makes them, with the arithmetic of a row in few instructions: for narrow
+// matrices it takes as long as the products.
+class Outputs {
+ public:
+  Outputs(const Matrix& m, const Quantised& x, const Sums& sums)
+      : sums_(sums), rates_(x.scale.data() + sums.first), excesses_(x.excess.data() + sums.first),
+        scales_(_mm512_loadu_ps(m.scale + sums.at)), bias_(_mm512_loadu_ps(m.bias + sums.at)) {}
+
+  __m512 of(int64_t row) const {
+    const __m512i excess = _mm512_set1_epi32(excesses_[row]);
+    const __m512i sum = _mm512_sub_epi32(_mm512_load_si512(sums_.values[row]), excess);
+    const __m512 factors = _mm512_mul_ps(scales_, _mm512_set1_ps(rates_[row]));
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), factors, bias_);
+  }
+
+ private:
+  const Sums& sums_;
+  const float* rates_;
+  const std::int32_t* excesses_;
+  const __m512 scales_, bias_;
+};
+
 template <Then kThen>
 inline void finish_block(const Place& to, const Matrix& m, const Quantised& x, const Sums& sums) {
-  const __mmask16 left = first_lanes(m.out - sums.at);
-  const __mmask16 right = first_lanes(m.out - sums.at - kBlock);
-  const float *scale = m.scale + sums.at, *bias = m.bias + sums.at;
-  const __m512 left_scale = _mm512_loadu_ps(scale), right_scale = _mm512_loadu_ps(scale + kBlock);
-  const __m512 left_bias = _mm512_loadu_ps(bias), right_bias = _mm512_loadu_ps(bias + kBlock);
-  const float* rates = x.scale.data() + sums.first;
-  const std::int32_t* excesses = x.excess.data() + sums.first;
+  const __mmask16 kept = first_lanes(m.out - sums.at);
+  const Outputs outputs(m, x, sums);
   float* y = to.of(sums.first, sums.at);
   const int64_t stride = to.stride, rows = sums.rows;
   for (int64_t r = 0; r < rows; r++, y += stride) {
-    const __m512i excess = _mm512_set1_epi32(excesses[r]);
-    const __m512 rate = _mm512_set1_ps(rates[r]);
-    const auto put = [&](int64_t first, __mmask16 kept, __m512 scales, __m512 biases) {
-      const __m512i sum = _mm512_sub_epi32(_mm512_load_si512(sums.values[r] + first), excess);
-      const __m512 factors = _mm512_mul_ps(scales, rate);
-      __m512 output = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), factors, biases);
-      if (kThen == Then::kRelu) output = _mm512_max_ps(_mm512_setzero_ps(), output);  // keeps a NaN
-      if (kThen == Then::kAdd) {
-        output = _mm512_add_ps(_mm512_maskz_loadu_ps(kept, y + first), output);
-      }
-      _mm512_mask_storeu_ps(y + first, kept, output);
-    };
-    put(0, left, left_scale, left_bias);
-    put(kBlock, right, right_scale, right_bias);
+    __m512 output = outputs.of(r);
+    if (kThen == Then::kRelu) output = _mm512_max_ps(_mm512_setzero_ps(), output);  // keeps a NaN
+    if (kThen == Then::kAdd) output = _mm512_add_ps(_mm512_maskz_loadu_ps(kept, y), output);
+    _mm512_mask_storeu_ps(y, kept, output);
   }
 }
 
-// Sums of 32 outputs from `weights`, and of 32 rows or, unless `kBoth`, of 16. What is asked for early
-// begins at `next`, if anything.
-template <bool kBoth>
+// Sums of 16 outputs from `weights`, and of `kRows` blocks of rows. What is asked for early begins at
+// `next`, if anything.
+//
+// A register that holds nothing but zeros takes no space in the unit. Where two threads of a processor
+// share it, space is what it lacks: then every register that is cleared once it has been used, and every
+// sum less that is held, saves waiting. Four sums at a time, never cleared, take twice as long.
+template <int kRows>
 inline void multiply_block(const std::int8_t* rows, int64_t stride, const std::uint8_t* weights,
                            int64_t size, const std::uint8_t* next) {
   _tile_zero(0);
   _tile_zero(1);
-  if (kBoth) _tile_zero(2);
-  if (kBoth) _tile_zero(3);
+  _tile_zero(2);
   for (int64_t k = 0; k < size; k += kBlockInputs) {
-    const std::uint8_t* w = weights + k * kGroup;
     if (next != nullptr) {  // the processor does not guess these strides
-      for (int64_t line = 0; line < kBlockInputs * kGroup; line += kGroup * 4) {
-        __builtin_prefetch(next + k * kGroup + line, 0, 3);
-        __builtin_prefetch(next + k * kGroup + line + 64, 0, 3);
+      for (int64_t line = 0; line < kBlockInputs * kBlock; line += 64) {
+        __builtin_prefetch(next + k * kBlock + line, 0, 3);
       }
     }
+    _tile_loadd(3, weights + k * kBlock, 64);
     _tile_loadd(4, rows + k, stride);
-    _tile_loadd(6, w, kGroup * 4);
-    _tile_loadd(7, w + 64, kGroup * 4);
-    _tile_dpbsud(0, 4, 6);
-    _tile_dpbsud(1, 4, 7);
-    if (!kBoth) continue;
-    _tile_loadd(5, rows + kBlock * stride + k, stride);
-    _tile_dpbsud(2, 5, 6);
-    _tile_dpbsud(3, 5, 7);
+    _tile_dpbsud(0, 4, 3);
+    _tile_zero(4);
+    if (kRows > 1) {
+      _tile_loadd(5, rows + kBlock * stride + k, stride);
+      _tile_dpbsud(1, 5, 3);
+      _tile_zero(5);
+    }
+    if (kRows > 2) {
+      _tile_loadd(6, rows + 2 * kBlock * stride + k, stride);
+      _tile_dpbsud(2, 6, 3);
+      _tile_zero(6);
+    }
+    _tile_zero(3);
   }
 }
 
-// Outputs `begin` to `end`, in groups, of all rows: 32 rows and 32 outputs at a time. While the matrix
-// unit works on sums, those before become outputs.
-template <Then kThen>
-inline void groups_in_blocks(const Place& to, const Matrix& m, const Quantised& x,
-                             int64_t rows, int64_t begin, int64_t end) {
+// Outputs `begin` to `end`, in groups, of all rows: 16 outputs of 48 rows at a time. While the matrix unit
+// works on sums, `finish` makes something of those before.
+template <class Finish>
+inline void groups_in_blocks(const Matrix& m, const Quantised& x, int64_t rows, int64_t begin,
+                             int64_t end, const Finish& finish) {
   Sums sums[2];
   int64_t turn = 0;
   shape_blocks();
-  for (int64_t g = begin; g < end; g++) {
-    for (int64_t half = 0; half < 2; half++) {
-      const std::uint8_t* weights = m.group(g) + half * 128;
-      const std::uint8_t* next = half ? m.group(g + 1 < end ? g + 1 : g) : weights + 128;
-      for (int64_t n = 0; n < rows; n += 2 * kBlock, turn ^= 1) {
-        const std::int8_t* block = x.values.data() + n * x.stride;
-        const bool both = rows - n > kBlock;
-        if (both) {
-          multiply_block<true>(block, x.stride, weights, m.in, n ? nullptr : next);
-        } else {
-          multiply_block<false>(block, x.stride, weights, m.in, n ? nullptr : next);
-        }
-        finish_block<kThen>(to, m, x, sums[turn ^ 1]);
-        Sums& fresh = sums[turn];
-        _tile_stored(0, fresh.values[0], sizeof(fresh.values[0]));
-        _tile_stored(1, fresh.values[0] + kBlock, sizeof(fresh.values[0]));
-        if (both) _tile_stored(2, fresh.values[kBlock], sizeof(fresh.values[0]));
-        if (both) _tile_stored(3, fresh.values[kBlock] + kBlock, sizeof(fresh.values[0]));
-        fresh.first = n, fresh.rows = std::min(rows - n, 2 * kBlock);
-        fresh.at = g * kGroup + half * 2 * kBlock;
+  for (int64_t at = begin * kGroup; at < end * kGroup; at += kBlock) {
+    const std::uint8_t* weights = m.of(at);
+    const std::uint8_t* next = at + kBlock < end * kGroup ? m.of(at + kBlock) : nullptr;
+    for (int64_t n = 0; n < rows; n += kBlocks * kBlock, turn ^= 1, next = nullptr) {
+      const std::int8_t* block = x.values.data() + n * x.stride;
+      const int64_t left = rows - n;
+      if (left > 2 * kBlock) {
+        multiply_block<3>(block, x.stride, weights, m.in, next);
+      } else if (left > kBlock) {
+        multiply_block<2>(block, x.stride, weights, m.in, next);
+      } else {
+        multiply_block<1>(block, x.stride, weights, m.in, next);
       }
+      finish(sums[turn ^ 1]);
+      Sums& fresh = sums[turn];
+      _tile_stored(0, fresh.values[0], sizeof(fresh.values[0]));
+      if (left > kBlock) _tile_stored(1, fresh.values[kBlock], sizeof(fresh.values[0]));
+      if (left > 2 * kBlock) _tile_stored(2, fresh.values[2 * kBlock], sizeof(fresh.values[0]));
+      fresh.first = n, fresh.rows = std::min(left, kBlocks * kBlock), fresh.at = at;
     }
   }
-  finish_block<kThen>(to, m, x, sums[turn ^ 1]);
+  finish(sums[turn ^ 1]);
   _tile_release();
 }
 
@@ -345,13 +362,18 @@ inline void groups(const Place& to, const Matrix& m, const Quantised& x, int64_t
                    int64_t begin, int64_t end) {
 #if defined(SEQ2SEQ_MATRIX_UNIT)
   if (in_blocks(m, rows)) {
+    const auto with = [&](auto then) {
+      groups_in_blocks(m, x, rows, begin, end, [&](const Sums& sums) {
+        finish_block<decltype(then)::value>(to, m, x, sums);
+      });
+    };
     switch (to.then) {
       case Then::kStore:
-        return groups_in_blocks<Then::kStore>(to, m, x, rows, begin, end);
+        return with(std::integral_constant<Then, Then::kStore>{});
       case Then::kRelu:
-        return groups_in_blocks<Then::kRelu>(to, m, x, rows, begin, end);
+        return with(std::integral_constant<Then, Then::kRelu>{});
       case Then::kAdd:
-        return groups_in_blocks<Then::kAdd>(to, m, x, rows, begin, end);
+        return with(std::integral_constant<Then, Then::kAdd>{});
     }
   }
 #endif

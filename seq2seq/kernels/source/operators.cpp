@@ -134,7 +134,7 @@ struct Pack {
     auto* biases = const_cast<float*>(matrix.bias);
     if (first == 0) {  // a weight of 0, where there is none
       for (int64_t g = 0; g < matrix.groups; g++) {
-        auto* group = const_cast<std::uint8_t*>(matrix.group(g));
+        auto* group = const_cast<std::uint8_t*>(matrix.of(g * seq2seq::kGroup));
         if (out - g * seq2seq::kGroup >= seq2seq::kGroup && in % 4 == 0) continue;
         std::fill(group, group + matrix.quads * seq2seq::kGroup * 4, std::uint8_t{128});
       }
@@ -143,18 +143,17 @@ struct Pack {
       const int64_t row = first + n;
       scales[row] = scale[n];
       if (bias != nullptr) biases[row] = bias[n];
-      auto* to = const_cast<std::uint8_t*>(matrix.group(row / seq2seq::kGroup)) +
-                 row % seq2seq::kGroup * 4;
+      auto* to = const_cast<std::uint8_t*>(matrix.of(row));
       const auto* from = values + n * in;
       int64_t k = 0;
       for (; k + 4 <= in; k += 4) {  // four at a time: adding 128 turns the highest bit
         std::uint32_t quad;
         std::memcpy(&quad, from + k, 4);
         quad ^= 0x80808080u;
-        std::memcpy(to + k * seq2seq::kGroup, &quad, 4);
+        std::memcpy(to + k * seq2seq::kBlock, &quad, 4);
       }
       for (; k < in; k++) {
-        to[k / 4 * seq2seq::kGroup * 4 + k % 4] = static_cast<std::uint8_t>(from[k] + 128);
+        to[k / 4 * seq2seq::kBlock * 4 + k % 4] = static_cast<std::uint8_t>(from[k] + 128);
       }
     }
   }

@@ -9,12 +9,71 @@
 
 namespace seq2seq {
 
+// The largest of some numbers, in falling order, the first of equals first, and where they were.
+class Best {
+ public:
+  Best(float* values, int64_t* tokens, int64_t count)
+      : values_(values), tokens_(tokens), count_(count) {}
+
+  bool full() const { return held_ == count_; }
+  int64_t held() const { return held_; }
+  float last() const { return value(held_ - 1); }
+  float value(int64_t k) const { return few() ? near_values_[k] : values_[k]; }
+  int64_t token(int64_t k) const { return few() ? near_tokens_[k] : tokens_[k]; }
+
+  // There must be room, or the smallest be smaller.
+  void insert(float value, int64_t token) {
+#if defined(__AVX512F__)
+    if (few()) {
+      const __m512 values = _mm512_load_ps(near_values_);
+      const __m512i tokens = _mm512_load_si512(near_tokens_);
+      const unsigned before =
+          _mm512_cmp_ps_mask(values, _mm512_set1_ps(value), _CMP_GE_OQ) & ((1u << held_) - 1);
+      const auto others = static_cast<__mmask16>(~(before + 1));  // sorted: those before come first
+      _mm512_store_ps(near_values_, _mm512_mask_expand_ps(_mm512_set1_ps(value), others, values));
+      _mm512_store_si512(near_tokens_,
+                         _mm512_mask_expand_epi32(_mm512_set1_epi32(token), others, tokens));
+      if (!full()) held_++;
+      return;
+    }
+#endif
+    int64_t place = full() ? count_ - 1 : held_++;
+    for (; place > 0 && values_[place - 1] < value; place--) {
+      values_[place] = values_[place - 1], tokens_[place] = tokens_[place - 1];
+    }
+    values_[place] = value, tokens_[place] = token;
+  }
+
+  // At the end: all of them to where they belong, less `largest` and then `rest`.
+  void settle(float largest, float rest) {
+    for (int64_t k = 0; k < count_; k++) {
+      tokens_[k] = token(k);
+      values_[k] = value(k) - largest - rest;
+    }
+  }
+
+ private:
+#if defined(__AVX512F__)
+  static constexpr int64_t kFew = 16;  // that fit into a vector, in which all find their place at once
+  bool few() const { return count_ <= kFew; }
+#else
+  static constexpr int64_t kFew = 1;
+  bool few() const { return false; }
+#endif
+
+  float* values_;
+  int64_t* tokens_;
+  int64_t count_, held_ = 0;
+  alignas(64) float near_values_[kFew] = {};
+  alignas(64) std::int32_t near_tokens_[kFew] = {};
+};
+
 // Reads a row of logits block by block: the `count` largest in falling order, the first of equals
 // first, and the sums of a softmax relative to the largest so far. A NaN anywhere spoils the row.
 class RowReader {
  public:
   RowReader(float* values, int64_t* tokens, int64_t count)
-      : values_(values), tokens_(tokens), count_(count) {}
+      : best_(values, tokens, count) {}
 
   // Logits `first` to `first + size`, at most a group.
   void read(const float* x, int64_t first, int64_t size) {
@@ -25,17 +84,17 @@ class RowReader {
       std::fill(rest + size, rest + kGroup, kNever);
       block = rest;
     }
-    if (held_ < count_) {
+    if (!best_.full()) {
       for (int64_t i = 0; i < size; i++) {
-        if (held_ < count_ || x[i] > bar_) insert(x[i], first + i);
+        if (!best_.full() || x[i] > bar_) insert(x[i], first + i);
       }
-      raise(values_[0]);
+      raise(best_.value(0));
     } else if (std::uint64_t above = those_above(block, bar_)) {
       for (; above != 0; above &= above - 1) {
         const int i = __builtin_ctzll(above);
         if (block[i] > bar_) insert(block[i], first + i);  // which may be higher by now
       }
-      raise(values_[0]);
+      raise(best_.value(0));
     }
     // Relative to 0 while there are none but impossible ones.
     const float largest = largest_ > kNever ? largest_ : 0.0f;
@@ -48,9 +107,9 @@ class RowReader {
 
   // What another reader found in logits that come after these.
   void join(const RowReader& other) {
-    for (int64_t k = 0; k < other.held_; k++) {
-      if (held_ == count_ && !(other.values_[k] > bar_)) break;
-      insert(other.values_[k], other.tokens_[k]);
+    for (int64_t k = 0; k < other.best_.held(); k++) {
+      if (best_.full() && !(other.best_.value(k) > bar_)) break;
+      insert(other.best_.value(k), other.best_.token(k));
     }
     raise(other.largest_);
     const float below = other.largest_ > kNever ? other.largest_ - largest_ : 0.0f;
@@ -66,7 +125,7 @@ class RowReader {
     float sum = 0, mean = 0;
     for (int64_t i = 0; i < kLanes; i++) sum += sum_[i], mean += mean_[i];
     const float total = std::log(sum);
-    for (int64_t k = 0; k < count_; k++) values_[k] = values_[k] - largest_ - total;
+    best_.settle(largest_, total);
     return total - mean / sum;
   }
 
@@ -115,12 +174,8 @@ class RowReader {
   }
 
   void insert(float value, int64_t token) {
-    int64_t place = held_ < count_ ? held_++ : count_ - 1;
-    for (; place > 0 && values_[place - 1] < value; place--) {
-      values_[place] = values_[place - 1], tokens_[place] = tokens_[place - 1];
-    }
-    values_[place] = value, tokens_[place] = token;
-    if (held_ == count_) bar_ = values_[count_ - 1];
+    best_.insert(value, token);
+    if (best_.full()) bar_ = best_.last();
   }
 
   void raise(float top) {
@@ -134,11 +189,9 @@ class RowReader {
     largest_ = top;
   }
 
-  float* values_;
-  int64_t* tokens_;
-  int64_t count_, held_ = 0;
+  Best best_;
   float largest_ = kNever, bar_ = kNever;
-  float sum_[kLanes] = {}, mean_[kLanes] = {};
+  alignas(64) float sum_[kLanes] = {}, mean_[kLanes] = {};
 };
 
 // What the largest of some rows are written to.
