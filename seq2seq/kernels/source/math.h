@@ -222,33 +222,41 @@ inline void mix(float* out, const float* weights, const float* const* rows, int6
   }
 }
 
-// Attention of one query over keys and values that lie in rows, anywhere in memory: those of several
-// heads side by side.
+// Attention over keys and values that lie in rows, anywhere in memory: those of several heads side by
+// side.
 class Attention {
  public:
   // Where the row of a piece begins, in the order of the pieces.
   void clear() { rows_.clear(); }
   void add(const float* row) { rows_.push_back(row); }
 
-  // The context (width) of a query over keys from `key` on and values from `value` on in each row; the
-  // weights are scores() then.
-  void attend(float* context, const float* query, int64_t key, int64_t value, int64_t width,
-              float scale) {
+  // The context (heads * width) of a query of as many numbers, over keys from `key` on and values from
+  // `value` on in each row; the weights are scores() then. Each part for all heads, so that the processor
+  // has several sums to work on while it waits for one.
+  void attend(float* context, const float* query, int64_t key, int64_t value, int64_t heads,
+              int64_t width, float scale) {
     const auto length = static_cast<int64_t>(rows_.size());
-    scores_.resize(length);
-    int64_t s = 0;
-    for (; s + 4 <= length; s += 4) {
-      const float* keys[4];
-      for (int64_t j = 0; j < 4; j++) keys[j] = rows_[s + j] + key;
-      four_dots(&scores_[s], query, keys, width);
+    scores_.resize(heads * length);
+    for (int64_t head = 0; head < heads; head++) {
+      const int64_t at = head * width;
+      float* scores = &scores_[head * length];
+      int64_t s = 0;
+      for (; s + 4 <= length; s += 4) {
+        const float* keys[4];
+        for (int64_t j = 0; j < 4; j++) keys[j] = rows_[s + j] + key + at;
+        four_dots(scores + s, query + at, keys, width);
+      }
+      for (; s < length; s++) scores[s] = dot(query + at, rows_[s] + key + at, width);
+      for (s = 0; s < length; s++) scores[s] *= scale;
     }
-    for (; s < length; s++) scores_[s] = dot(query, rows_[s] + key, width);
-    for (s = 0; s < length; s++) scores_[s] *= scale;
-    softmax(scores_.data(), length);
-    mix(context, scores_.data(), rows_.data(), length, value, width);
+    for (int64_t head = 0; head < heads; head++) softmax(&scores_[head * length], length);
+    for (int64_t head = 0; head < heads; head++) {
+      const int64_t at = head * width;
+      mix(context + at, &scores_[head * length], rows_.data(), length, value + at, width);
+    }
   }
 
-  // Of the pieces, adding up to 1.
+  // Of the pieces for each head, (heads, length), adding up to 1.
   const float* scores() const { return scores_.data(); }
 
  private:

@@ -173,10 +173,7 @@ inline void step_transformer(const Output& output, float* attention, const int64
       std::copy(row + width, row + 3 * width, layers + path[length] * entry);
       pieces.clear();
       for (int64_t t = 0; t <= length; t++) pieces.add(layers + path[t] * entry);
-      for (int64_t head = 0; head < heads; head++) {
-        const int64_t at = head * part;
-        pieces.attend(&stream.context[n * width + at], row + at, at, width + at, part, plan.scale());
-      }
+      pieces.attend(&stream.context[n * width], row, 0, width, heads, part, plan.scale());
     }
     stream.add(Matrix(w[1]), stream.context.data(), norms, 0);
     // The source's.
@@ -187,12 +184,10 @@ inline void step_transformer(const Output& output, float* attention, const int64
       const int64_t count = past.starts[sentence + 1] - begin;
       pieces.clear();
       for (int64_t s = 0; s < count; s++) pieces.add(pairs + (begin + s) * 2 * width);
+      pieces.attend(&stream.context[n * width], &parts[n * width], 0, width, heads, part, plan.scale());
+      float* seen = attention + (n * plan.layers + layer) * heads * source;
       for (int64_t head = 0; head < heads; head++) {
-        const int64_t at = head * part;
-        pieces.attend(&stream.context[n * width + at], &parts[n * width + at], at, width + at, part,
-                      plan.scale());
-        std::copy_n(pieces.scores(), count,
-                    attention + ((n * plan.layers + layer) * heads + head) * source);
+        std::copy_n(pieces.scores() + head * count, count, seen + head * source);
       }
     }
     stream.add(Matrix(w[3]), stream.context.data(), norms, 1);
