@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from seq2seq.translation import (
     Alternative,
     AttentionMap,
     ModelCardInfo,
+    PieceTexts,
     Timing,
     Translation,
 )
@@ -161,9 +164,10 @@ class Writer:
             head=chosen.head,
         )
 
-    def _piece_texts(self, trace: Trace | None) -> dict[int, str]:
-        if trace is None:
-            return {}
+    def _piece_texts(self, trace: Trace | None) -> Mapping[int, str]:
+        return {} if trace is None else PieceTexts(partial(self._texts_of, trace))
+
+    def _texts_of(self, trace: Trace) -> dict[int, str]:
         known = self._known
         for token in (tokens := sorted(trace.tokens())):
             if token not in known:

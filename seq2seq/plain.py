@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -27,7 +28,7 @@ def to_plain(value: Any) -> Any:
         return {name: to_plain(item) for name, item in zip(value._fields, value, strict=True)}
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
     return value
 
@@ -49,7 +50,7 @@ def from_plain(hint: Any, value: Any, *, where: str) -> Any:
         return tuple(
             from_plain(inner[0], item, where=f"{where}[{i}]") for i, item in enumerate(value)
         )
-    if origin is dict:
+    if origin in (dict, Mapping):
         _expect(where, value, dict)
         return {
             _whole_number(where, key): from_plain(inner[1], item, where=f"{where}.{key}")

@@ -6,8 +6,9 @@ torch, survives a round trip through JSON unchanged, and carries a schema versio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = [
     "Alternative",
     "AttentionMap",
     "ModelCardInfo",
+    "PieceTexts",
     "Timing",
     "Translation",
     "TranslationError",
@@ -84,6 +86,40 @@ def _membership(encoding: Encoding) -> np.ndarray:
     for index, piece in enumerate(encoding.pieces):
         matrix[index, piece.word] = 1
     return matrix
+
+
+class PieceTexts(Mapping[int, str]):
+    """Display texts of pieces, looked up when the first is asked for.
+
+    Args:
+        look_up: gives all of them.
+    """
+
+    def __init__(self, look_up: Callable[[], dict[int, str]]) -> None:
+        self._look_up = look_up
+
+    @cached_property
+    def _texts(self) -> dict[int, str]:
+        return self._look_up()
+
+    def __getitem__(self, piece: int) -> str:
+        return self._texts[piece]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def values(self) -> ValuesView[str]:
+        """All texts."""
+        return self._texts.values()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (self._texts,)
+
+    def __repr__(self) -> str:
+        return repr(self._texts)
 
 
 @dataclass(frozen=True)
@@ -168,7 +204,7 @@ class Translation:
     attention: AttentionMap | None
     n_best: tuple[Alternative, ...]
     trace: Trace | None
-    piece_texts: dict[int, str]
+    piece_texts: Mapping[int, str]
     timing: Timing
     model: ModelCardInfo
     search: SearchConfig

@@ -16,7 +16,16 @@ from seq2seq.decoding.hypotheses import Node
 from seq2seq.decoding.inputs import Request
 from seq2seq.decoding.scoring import LengthPenalty
 
-__all__ = ["Beam", "Continuation", "Finished", "Proposal", "RowScores", "Verdict", "best_proposals"]
+__all__ = [
+    "Beam",
+    "Continuation",
+    "Finished",
+    "Proposal",
+    "RowScores",
+    "Verdict",
+    "Verdicts",
+    "best_proposals",
+]
 
 _NEVER = float("-inf")
 
@@ -61,6 +70,48 @@ class Verdict(NamedTuple):
     proposal: Continuation
     node: Node | None
     reason: str
+
+
+class Verdicts(NamedTuple):
+    """What became of the proposals of a step.
+
+    Reasons are put into words when somebody asks: most traces are never opened.
+
+    Attributes:
+        proposals: as far as they were looked at.
+        nodes: the hypotheses that were made of them; None for what was not.
+        eos: the piece that ends a hypothesis.
+        reasons: why a proposal lives on, or ends a hypothesis; why it does not, and why an end of
+            sentence does not.
+        hopeless: none lives on, though they could: they cannot beat the finished ones.
+    """
+
+    proposals: Sequence[Continuation] = ()
+    nodes: Sequence[Node | None] = ()
+    eos: int = -1
+    reasons: tuple[str, str, str, str] = ("", "", "", "")
+    hopeless: bool = False
+
+    def born(self) -> list[Node]:
+        """Hypotheses that live on or have ended."""
+        nodes = [node for node in self.nodes if node is not None]
+        return [node for node in nodes if node.token == self.eos] if self.hopeless else nodes
+
+    def each(self) -> list[Verdict]:
+        """In the order of the proposals."""
+        return [*map(self._judge, self.proposals, self.nodes)]
+
+    def _judge(self, proposal: Continuation, node: Node | None) -> Verdict:
+        ends = proposal[2] == self.eos
+        if self.hopeless and node is not None and not ends:
+            return Verdict(proposal, None, "cannot beat the finished")
+        return Verdict(proposal, node, self.reasons[2 * (node is None) + ends])
+
+
+_NO_VERDICTS = Verdicts()
+_FORCED = ("forced", "forced", "outside beam", "outside beam")
+_DRAWN = ("drawn", "end of sentence", "outside beam", "outside beam")
+_BEST = ("best in beam", "end of sentence", "outside beam", "outside beam")
 
 
 @dataclass(frozen=True)
@@ -174,7 +225,7 @@ class Beam:
         row: int = 0,
         penalties: Sequence[float] | None = None,
         explain: bool = False,
-    ) -> list[Verdict]:
+    ) -> Verdicts:
         """One step.
 
         In a search the best ``beam`` proposals may end hypotheses, and the best ``beam`` others
@@ -188,8 +239,8 @@ class Beam:
             explain: return what became of the proposals.
 
         Returns:
-            What became of each proposal, up to the last that could survive: all after it are
-            outside the beam. Nothing without ``explain``.
+            What became of the proposals, up to the last that could survive: all after it are
+            outside the beam. Of none without ``explain``.
         """
         forced, at_limit = self.forced is not None, self.at_limit
         if at_limit and not forced and self._config.forced_end:
@@ -197,7 +248,9 @@ class Beam:
         room = len(self.lanes) if self._sampling else self._config.beam
         grown: list[Node] = []
         lanes: dict[int, int] = {}
-        verdicts: list[Verdict] = []
+        looked_at: list[Continuation] = []
+        made: list[Node | None] = []
+        hopeless = False
         ended: set[int] = set()
         live, eos, sampling = self.live, self._eos, self._sampling
         free = room  # hypotheses that may still live on
@@ -219,15 +272,8 @@ class Beam:
                     grown.append(node)
                     free -= 1
             if explain:
-                if node is None:
-                    reason = "length limit" if at_limit and not ends else "outside beam"
-                elif forced:
-                    reason = "forced"
-                elif ends:
-                    reason = "end of sentence"
-                else:
-                    reason = "drawn" if self._sampling else "best in beam"
-                verdicts.append(Verdict(proposal, node, reason))
+                looked_at.append(proposal)
+                made.append(node)
         if not sampling:
             lanes = {slot: slot for slot in range(len(grown))}
         if forced:
@@ -237,14 +283,14 @@ class Beam:
         elif self._sampling:  # a draw that nothing may follow
             self._cut(self.lanes.keys() - ended - lanes.keys())
         elif grown and self._decided(grown[0]):
-            hopeless = "cannot beat the finished"
-            kept = set(map(id, grown))
-            verdicts = [
-                Verdict(v.proposal, None, hopeless) if id(v.node) in kept else v for v in verdicts
-            ]
-            grown = []
+            hopeless, grown = True, []
         self.live, self.lanes = grown, lanes
-        return verdicts
+        if not explain:
+            return _NO_VERDICTS
+        reasons = _FORCED if forced else _DRAWN if sampling else _BEST
+        if at_limit:
+            reasons = (*reasons[:2], "length limit", reasons[3])
+        return Verdicts(looked_at, made, eos, reasons, hopeless)
 
     def interrupt(self) -> None:
         """End the search: the live hypotheses join the pool as they are."""
@@ -255,11 +301,12 @@ class Beam:
         for lane in sorted(lanes):
             self._finish(self.live[self.lanes[lane]], ended=False, added=added)
 
-    def _force_end(self, proposals: Iterable[Continuation]) -> list[Verdict]:
+    def _force_end(self, proposals: Iterable[Continuation]) -> Verdicts:
         """Nothing may follow: every live hypothesis ends as if for free, none by itself."""
         self._cut(self.lanes.keys(), added=1)
         self.live, self.lanes = [], {}
-        return [Verdict(one, None, "length limit") for one in proposals]
+        looked_at = list(proposals)
+        return Verdicts(looked_at, [None] * len(looked_at), self._eos, ("length limit",) * 4)
 
     def _finish(self, node: Node, *, ended: bool, added: int = 0) -> None:
         score = self._score(node, added=added)

@@ -94,11 +94,15 @@ class Seen(NamedTuple):
         values: (rows, at least what is shown) log-probabilities of the model, falling.
         tokens: the same shape, the pieces they belong to.
         entropies: one per row, in nats.
+        barred: for every row, pieces that may not follow.
+        penalties: of every row; None for none at all.
     """
 
     values: np.ndarray
     tokens: np.ndarray
-    entropies: list[float]
+    entropies: Sequence[float]
+    barred: Sequence[Mapping[int, str]]
+    penalties: Sequence[float] | None
 
 
 class Reading(NamedTuple):
@@ -184,10 +188,11 @@ def _reading(
     demand: Demand,
     penalties: np.ndarray | None,
 ) -> Reading:
-    seen = None
+    seen, numbers = None, None if penalties is None else penalties.tolist()
     if demand.trace and best.entropies is not None:
-        seen = Seen(best.log_probabilities, best.tokens, best.entropies.tolist())
-    return Reading(proposals, None if penalties is None else penalties.tolist(), seen)
+        entropies = best.entropies.tolist()
+        seen = Seen(best.log_probabilities, best.tokens, entropies, demand.barred, numbers)
+    return Reading(proposals, numbers, seen)
 
 
 def _check(best: Largest) -> None:

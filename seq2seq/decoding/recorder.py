@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seq2seq.config import SearchConfig
-from seq2seq.decoding.beam import Beam, Finished, Verdict
+from seq2seq.decoding.beam import Beam, Finished, Verdict, Verdicts
 from seq2seq.decoding.hypotheses import Node
 from seq2seq.decoding.readout import Seen
 from seq2seq.decoding.scoring import LengthPenalty
@@ -37,7 +37,22 @@ class _Step(NamedTuple):
     entropies: Sequence[float]
     penalties: Sequence[float]
     barred: Sequence[Mapping[int, str]]
-    verdicts: Sequence[Verdict]  # of the proposals, whichever hypothesis they belong to
+    verdicts: Verdicts  # of the proposals, whichever hypothesis they belong to
+
+
+class _Own(NamedTuple):
+    """What is one sentence's own.
+
+    Attributes:
+        steps: one after another.
+        values, tokens: (rows, shown), log-probabilities and pieces.
+        attention: (rows, source pieces).
+    """
+
+    steps: Sequence[_Step]
+    values: np.ndarray
+    tokens: np.ndarray
+    attention: np.ndarray | None
 
 
 class _Row(NamedTuple):
@@ -69,14 +84,12 @@ class Recorder:
     def __init__(self, beam: Beam, *, config: SearchConfig, eos: int) -> None:
         beam.live[0].number = 0
         self._nodes = 1
-        self._steps: list[_Step] = []
-        self._seen: list[tuple[Seen, slice]] = []  # while the search runs: of all, and which rows
         self._finished: Sequence[Finished] = ()
-        # Of this sentence's rows, those of one step after another: log-probabilities and pieces
-        # (rows, shown), and attention (rows, source pieces).
-        self._values: np.ndarray = np.empty((0, 0))
-        self._tokens: np.ndarray = np.empty((0, 0))
-        self._attention: np.ndarray | None = None
+        # Until it is looked at: the hypotheses before each step and what became of them, what the
+        # step saw of all sentences' rows, the first that is this one's; and the attention of all.
+        self._kept: list[tuple[Sequence[Node], Verdicts, Seen, int]] = []
+        self._looks: Sequence[np.ndarray] = ()
+        self._own: _Own | None = None
         self._shown = config.trace_candidates
         self._prefix = beam.request.prefix
         self._source_length = beam.request.source_length
@@ -85,33 +98,19 @@ class Recorder:
         self._eos = eos
         self._otherwise = "outside beam" if config.sampling is None else "not drawn"
 
-    def record(
-        self,
-        live: Sequence[Node],
-        *,
-        row: int,
-        seen: Seen,
-        penalties: Sequence[float],
-        barred: Sequence[Mapping[int, str]],
-        verdicts: Sequence[Verdict],
-    ) -> None:
+    def record(self, live: Sequence[Node], verdicts: Verdicts, *, seen: Seen, row: int) -> None:
         """Add a step.
 
         Args:
-            live: the hypotheses before the step; of penalties and barred each has one entry.
-            row: the decoder's row of the first; the others follow.
+            live: the hypotheses before the step.
+            verdicts: of its proposals, whichever hypothesis they belong to.
             seen: of all the decoder's rows at least as many pieces as are shown.
-            penalties: coverage penalties.
-            barred: pieces that may not follow.
-            verdicts: of the proposals of this step, whichever hypothesis they belong to.
+            row: the decoder's row of the first hypothesis; the others follow.
         """
-        for _, child, _ in verdicts:
-            if child is not None:
-                child.number = self._nodes
-                self._nodes += 1
-        rows = slice(row, row + len(live))
-        self._seen.append((seen, rows))
-        self._steps.append(_Step(live, seen.entropies[rows], penalties, barred, verdicts))
+        for child in verdicts.born():
+            child.number = self._nodes
+            self._nodes += 1
+        self._kept.append((live, verdicts, seen, row))
 
     def finish(self, beam: Beam, attention: Sequence[np.ndarray]) -> Trace:
         """The whole trace; nothing is recorded after it.
@@ -122,22 +121,38 @@ class Recorder:
                 without attention.
         """
         self._finished = beam.finished
-        # Copies, which let go of the other sentences of a batch.
-        shown, length = self._shown, self._source_length
-        self._values = np.concatenate([seen.values[rows, :shown] for seen, rows in self._seen])
-        self._tokens = np.concatenate([seen.tokens[rows, :shown] for seen, rows in self._seen])
-        if attention:
-            looks = zip(attention, self._seen, strict=False)
-            self._attention = np.concatenate([one[rows, :length] for one, (_, rows) in looks])
-        self._seen = []
+        self._looks = attention
         return Trace.of(self, forced=len(self._prefix))
 
     def tokens(self) -> frozenset[int]:
         """All pieces that occur in the trace."""
-        found = set(self._tokens[self._values > -math.inf].tolist())
-        found.update([node.token for step in self._steps for node in step.live])
+        own = self._let_go()
+        found = set(own.tokens[own.values > -math.inf].tolist())
+        found.update([node.token for step in own.steps for node in step.live])
         found.update([entry.node.token for entry in self._finished])
         return frozenset(found)
+
+    def _let_go(self) -> _Own:
+        """Copies of what is this sentence's own, without the others of its batch."""
+        kept, looks = self._kept, self._looks  # another thread empties them, once it has made it
+        if self._own is None:
+            shown, length = self._shown, self._source_length
+            steps, values, tokens = [], [], []
+            for live, verdicts, seen, row in kept:
+                rows = slice(row, row + len(live))
+                penalties = [0.0] * len(live) if seen.penalties is None else seen.penalties[rows]
+                entropies, barred = seen.entropies[rows], seen.barred[rows]
+                steps.append(_Step(live, entropies, penalties, barred, verdicts))
+                values.append(seen.values[rows, :shown])
+                tokens.append(seen.tokens[rows, :shown])
+            own_looks = [
+                look[row : row + len(live), :length]
+                for look, (live, _, _, row) in zip(looks, kept, strict=False)
+            ]
+            attention = np.concatenate(own_looks) if own_looks else None
+            self._own = _Own(steps, np.concatenate(values), np.concatenate(tokens), attention)
+            self._kept, self._looks = [], ()
+        return self._own
 
     def finished(self) -> tuple[FinishedHypothesis, ...]:
         """Write them, best first."""
@@ -154,12 +169,13 @@ class Recorder:
 
     def steps(self) -> tuple[TraceStep, ...]:
         """Write them, with no line of Python for each candidate."""
-        numbers = zip(self._values.tolist(), self._tokens.tolist(), strict=True)
-        rows = [self._rows(step, islice(numbers, len(step.live))) for step in self._steps]
+        own = self._let_go()
+        numbers = zip(own.values.tolist(), own.tokens.tolist(), strict=True)
+        rows = [self._rows(step, islice(numbers, len(step.live))) for step in own.steps]
         pruned = iter(_pruned([row for several in rows for row in several]))
         looks: Iterator[list[float] | None] = repeat(None)
-        if self._attention is not None:
-            looks = iter(self._attention.tolist())
+        if own.attention is not None:
+            looks = iter(own.attention.tolist())
         steps = []
         for position, several in enumerate(rows):
             expansions = [
@@ -185,7 +201,7 @@ class Recorder:
         at_limit = position >= self._limit and not forced
         default = "not the forced token" if forced else self._otherwise
         divisor = self._length_penalty.divisor(float(position + 1))
-        for verdict in step.verdicts:
+        for verdict in step.verdicts.each():
             # The others are what they would be if they had not been proposed.
             if verdict.node is not None or verdict.reason != default or at_limit:
                 judged.setdefault(verdict.proposal[0], []).append(verdict)

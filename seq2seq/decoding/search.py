@@ -228,15 +228,7 @@ class _Search:
                 explain=seen is not None,
             )
             if seen is not None:
-                rows = slice(first, end)
-                self._recorders[number].record(
-                    live[place],
-                    row=first,
-                    seen=seen,
-                    penalties=penalties[rows] if penalties else [0.0] * (end - first),
-                    barred=demand.barred[rows],
-                    verdicts=verdicts,
-                )
+                self._recorders[number].record(live[place], verdicts, seen=seen, row=first)
         return after
 
     def _read(self, tokens: Sequence[int], state: Any, demand: Demand) -> tuple[Any, Reading]:

@@ -4,8 +4,8 @@
 
 Sample sentences are decoded one at a time and in batches of 32, with and without, in turns, so
 that what else the machine does falls upon both alike. Printed are the median of the times and of
-the ratios of neighbours. A trace keeps what the search found, with the texts of its pieces, and
-writes its steps when they are looked at, which the last column has, too. The process must have the
+the ratios of neighbours. A trace keeps what the search found, and writes its steps and the texts of
+its pieces when they are looked at, which the last column has, too. The process must have the
 processor to itself for the figures to mean anything.
 """
 
@@ -80,9 +80,9 @@ def decode(translator: Translator, config: SearchConfig, some: Sources, mode: st
         some, config=config, prefixes=[()] * len(some), trace=both, attention=both
     )
     for result in outcome.results:
-        translator._engine._writer._piece_texts(result.trace)  # a document holds them
+        texts = translator._engine._writer._piece_texts(result.trace)  # a document holds them
         if mode == "written":
-            _ = result.trace and result.trace.steps
+            _ = result.trace and result.trace.steps, len(texts)
 
 
 def race(

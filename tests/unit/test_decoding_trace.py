@@ -244,10 +244,31 @@ def test_a_trace_not_yet_written_is_like_any_other() -> None:
 
 
 def test_many_readers_of_one_trace() -> None:
-    trace, expected = beam_trace(), beam_trace().steps
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: trace.steps, range(64)))
-    assert all(steps == expected for steps in found)
+    expected = beam_trace()
+    known = expected.tokens()
+    for _ in range(20):
+        trace = beam_trace()
+        with ThreadPoolExecutor(8) as pool:
+            tokens = [pool.submit(trace.tokens) for _ in range(8)]
+            steps = list(pool.map(lambda _, trace=trace: trace.steps, range(8)))
+        assert all(each == expected.steps for each in steps)
+        assert all(each.result() == known for each in tokens)
+
+
+def test_a_trace_that_was_looked_at_lets_go_of_the_others_of_its_batch() -> None:
+    rows = [[4, 5, EOS], [6, EOS], [7, 4, 5, EOS]]
+    config = SearchConfig(beam=3, max_length=6)
+    results = search(ToyModel(seed=3, vocabulary=9), rows, config=config, trace=True)
+    recorders = [vars(result.trace)["_record"] for result in results]
+    assert all(recorder._kept for recorder in recorders)
+    for result in results:
+        assert result.trace is not None
+        assert result.trace.tokens()
+    for recorder in recorders:
+        assert not recorder._kept
+        assert all(len(step.barred) == len(step.live) for step in recorder._own.steps)
+        count = sum(len(step.live) for step in recorder._own.steps)
+        assert all(array.base is None and len(array) == count for array in recorder._own[1:])
 
 
 def test_trace_without_attention_output_keeps_attention() -> None:

@@ -1,8 +1,10 @@
 """The Translation document: through JSON and back, what is refused, attention by words."""
 
+import copy
 import dataclasses
 import json
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +22,14 @@ from ui_support import (
 
 from seq2seq.config import SamplingConfig, SearchConfig
 from seq2seq.text.encoding import Encoding
-from seq2seq.translation import SCHEMA, AttentionMap, Timing, Translation, TranslationError
+from seq2seq.translation import (
+    SCHEMA,
+    AttentionMap,
+    PieceTexts,
+    Timing,
+    Translation,
+    TranslationError,
+)
 
 Document = dict[str, Any]
 Change = Callable[[Document], object]
@@ -142,6 +151,34 @@ def test_keys_with_a_default_may_be_left_out() -> None:
     for key in ("prefix", "warnings", "complete"):
         del document[key]
     assert Translation.from_dict(document) == Translation.from_dict(beam_document())
+
+
+def test_texts_are_looked_up_when_asked_for() -> None:
+    asked: list[int] = []
+
+    def look_up() -> dict[int, str]:
+        asked.append(1)
+        return {3: "a", 7: "▁b"}
+
+    texts = PieceTexts(look_up)
+    document = dataclasses.replace(beam_translation(), piece_texts=texts)
+    assert not asked
+    assert (texts[7], list(texts), len(texts), list(texts.values())) == (
+        "▁b",
+        [3, 7],
+        2,
+        ["a", "▁b"],
+    )
+    assert texts.get(4, "#4") == "#4"
+    assert texts == {3: "a", 7: "▁b"} == texts
+    assert texts != {3: "a"}
+    assert repr(texts) == repr(dict(texts))
+    for copied in (copy.deepcopy(texts), pickle.loads(pickle.dumps(texts))):
+        assert copied == texts
+        assert type(copied) is dict
+    assert dataclasses.asdict(document)["piece_texts"] == texts
+    assert document.to_dict()["piece_texts"] == {"3": "a", "7": "▁b"}
+    assert asked == [1]
 
 
 @pytest.mark.parametrize("part", ["trace", "attention"])
