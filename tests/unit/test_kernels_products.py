@@ -34,7 +34,7 @@ def packed(given: nn.Linear, *, at_once: int = 50) -> packing.Packed:
 
 
 @needs_operators
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 7, 8, 16, 33, 80])
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 8, 16, 17, 33, 48, 49, 80, 100])
 @pytest.mark.parametrize(
     ("out", "width"), [(1, 1), (64, 4), (65, 3), (200, 129), (640, 70), (200, 128), (30, 64)]
 )

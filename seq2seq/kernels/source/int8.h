@@ -295,7 +295,7 @@ inline void multiply_block(const std::int8_t* rows, int64_t stride, const std::u
   _tile_zero(1);
   _tile_zero(2);
   for (int64_t k = 0; k < size; k += kBlockInputs) {
-    if (next != nullptr) {  // the processor does not guess these strides
+    if (kRows > 1 && next != nullptr) {  // with less work between them, its own guesses are as early
       for (int64_t line = 0; line < kBlockInputs * kBlock; line += 64) {
         __builtin_prefetch(next + k * kBlock + line, 0, 3);
       }
