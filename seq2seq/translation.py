@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -96,11 +95,17 @@ class PieceTexts(Mapping[int, str]):
     """
 
     def __init__(self, look_up: Callable[[], dict[int, str]]) -> None:
-        self._look_up = look_up
+        self._look_up: Callable[[], dict[int, str]] | None = look_up
+        self._found: dict[int, str] | None = None
 
-    @cached_property
+    @property
     def _texts(self) -> dict[int, str]:
-        return self._look_up()
+        look_up = self._look_up  # another thread lets go of it after it has found them
+        if self._found is None and look_up is not None:
+            self._found = look_up()
+            self._look_up = None
+        assert self._found is not None  # noqa: S101  (for the type checker)
+        return self._found
 
     def __getitem__(self, piece: int) -> str:
         return self._texts[piece]

@@ -151,7 +151,7 @@ def largest(logits: np.ndarray, count: int, *, entropy: bool) -> Largest:
     if kernels.loaded():
         return reading.largest(logits, count)
     logs = log_softmax(logits)
-    tokens = np.argsort(-logs, axis=1, kind="stable")[:, :count]
+    tokens = np.argsort(-logs, axis=1, kind="stable")[:, :count].copy()  # without the others
     values = np.take_along_axis(logs, tokens, 1)
     if not entropy:
         return Largest(values, tokens, None)

@@ -118,7 +118,8 @@ class HostedModel:
             looks = output.attention if attention else None
             values, ids, entropies, shown = to_host([best, pieces, spread, looks])
             assert values is not None and ids is not None  # noqa: PT018, S101
-        found = Largest(values, ids.astype(np.int64), entropies)
+        # Copies: a trace keeps them, and need not keep the attention that came along.
+        found = Largest(values.copy(), ids.astype(np.int64), entropies)
         return Choices(found, shown, HostedState(output.state, state.device))
 
     def score(

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import pickle
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -259,16 +260,20 @@ def test_a_trace_that_was_looked_at_lets_go_of_the_others_of_its_batch() -> None
     rows = [[4, 5, EOS], [6, EOS], [7, 4, 5, EOS]]
     config = SearchConfig(beam=3, max_length=6)
     results = search(ToyModel(seed=3, vocabulary=9), rows, config=config, trace=True)
-    recorders = [vars(result.trace)["_record"] for result in results]
-    assert all(recorder._kept for recorder in recorders)
-    for result in results:
-        assert result.trace is not None
-        assert result.trace.tokens()
+    traces = [result.trace for result in results if result.trace is not None]
+    recorders = [vars(trace)["_record"] for trace in traces]
+    batch = [weakref.ref(seen.values) for *_, seen, _ in recorders[0]._kept]
+    batch += [weakref.ref(look) for look in recorders[0]._looks]
+    assert len(batch) > 6
+    del results
+    for trace in traces:
+        assert batch[0]() is not None  # of the first step, in which all took part
+        assert trace.tokens()
+    assert all(array() is None for array in batch)
     for recorder in recorders:
-        assert not recorder._kept
         assert all(len(step.barred) == len(step.live) for step in recorder._own.steps)
         count = sum(len(step.live) for step in recorder._own.steps)
-        assert all(array.base is None and len(array) == count for array in recorder._own[1:])
+        assert all(len(array) == count for array in recorder._own[1:])
 
 
 def test_trace_without_attention_output_keeps_attention() -> None:

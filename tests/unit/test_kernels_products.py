@@ -52,13 +52,14 @@ def test_products(rows: int, out: int, width: int) -> None:
 
 
 @needs_operators
-def test_what_is_not_a_number_stays_so() -> None:
-    x = torch.zeros(3, 8)
+@pytest.mark.parametrize("width", [8, 128])
+def test_what_is_not_a_number_stays_so(width: int) -> None:
+    x = torch.zeros(3, width)
     x[0, 3], x[1, 2] = float("nan"), float("inf")
-    found = packing.linear(x.numpy(), packed(layer(9, 8)))
+    found = packing.linear(x.numpy(), packed(layer(9, width)))
     assert not np.isfinite(found[:2]).any()
     assert np.isfinite(found[2]).all()
-    no_end = layer(9, 8)
+    no_end = layer(9, width)
     no_end.bias[4] = float("-inf")
     assert packing.linear(x.numpy(), packed(no_end))[2, 4] == float("-inf")
 

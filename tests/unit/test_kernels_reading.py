@@ -44,13 +44,14 @@ def test_the_largest(numbers: list[float], count: int, impossible: int) -> None:
 
 @needs_operators
 def test_one_that_is_not_a_number_spoils_the_row() -> None:
-    logits = torch.zeros(4, 100)
-    logits[0, 70] = float("nan")
+    logits = torch.randn(5, 100)
+    logits[0, 70] = logits[4, 1] = float("nan")
     logits[1] = float("-inf")
     logits[2, 5] = float("inf")
-    values = reading.largest(logits.numpy(), 3).log_probabilities
-    assert np.isnan(values[:3]).all()
+    values, tokens, _ = reading.largest(logits.numpy(), 3)
+    assert np.isnan(values[[0, 1, 2, 4]]).all()
     assert np.isfinite(values[3]).all()
+    assert ((tokens >= 0) & (tokens < 100)).all()
 
 
 @needs_operators

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import math
 import pickle
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -160,7 +161,7 @@ def test_texts_are_looked_up_when_asked_for() -> None:
         asked.append(1)
         return {3: "a", 7: "▁b"}
 
-    texts = PieceTexts(look_up)
+    texts, held = PieceTexts(look_up), weakref.ref(look_up)
     document = dataclasses.replace(beam_translation(), piece_texts=texts)
     assert not asked
     assert (texts[7], list(texts), len(texts), list(texts.values())) == (
@@ -179,6 +180,8 @@ def test_texts_are_looked_up_when_asked_for() -> None:
     assert dataclasses.asdict(document)["piece_texts"] == texts
     assert document.to_dict()["piece_texts"] == {"3": "a", "7": "▁b"}
     assert asked == [1]
+    del look_up
+    assert held() is None  # with the trace that it reads and the model's texts
 
 
 @pytest.mark.parametrize("part", ["trace", "attention"])

@@ -27,10 +27,10 @@
 namespace seq2seq {
 
 constexpr int64_t kGroup = 64;        // outputs that are computed together
-constexpr int64_t kBlock = 16;        // of them whose weights are stored side by side
 constexpr int64_t kSide = 4;          // vectors of outputs that are computed side by side
 constexpr int64_t kHeader = 16;       // int32 numbers before the arrays
-constexpr int64_t kBlockInputs = 64;  // inputs of a block of so many rows in the processor's matrix unit
+constexpr int64_t kBlock = 16;        // rows and outputs of a block in the processor's matrix unit
+constexpr int64_t kBlockInputs = 64;  // inputs of a block
 constexpr int64_t kBlocks = 3;        // of rows that it computes together
 constexpr int64_t kManyRows = 2;      // rows from which the matrix unit is used
 constexpr int64_t kShared = 1 << 17;  // bytes of weights from which threads share a product
@@ -38,8 +38,16 @@ constexpr int64_t kLargeModel = 1 << 21;  // bytes of the weights of a step from
 constexpr int64_t kLarge = 1 << 20;   // bytes of weights that come from beyond the near caches
 constexpr int64_t kAhead = 2048;      // bytes that are asked for before they are needed
 
+// Outputs whose weights lie side by side: as many as are computed at once.
+#if defined(SEQ2SEQ_MATRIX_UNIT)
+constexpr int64_t kBeside = kBlock;
+#else
+constexpr int64_t kBeside = kGroup;
+#endif
+
 // A matrix in memory: header (outputs, inputs), scales, biases, and weights + 128 as
-// (outputs / 16, inputs / 4, 16 outputs, 4 inputs), all padded with zeros, the outputs to whole groups.
+// (outputs / kBeside, inputs / 4, kBeside outputs, 4 inputs), all padded with zeros, the outputs to whole
+// groups.
 struct Matrix {
   int64_t out, in, groups, quads;
   const float *scale, *bias;
@@ -61,9 +69,9 @@ struct Matrix {
 
   int64_t bytes() const { return groups * kGroup * quads * 4; }
 
-  // Where the weights of an output begin; the next ones are a block further.
+  // Where the weights of an output begin, of which each four are kBeside * 4 bytes after those before.
   const std::uint8_t* of(int64_t output) const {
-    return values + (output / kBlock * quads * kBlock + output % kBlock) * 4;
+    return values + (output / kBeside * quads * kBeside + output % kBeside) * 4;
   }
 
   // Row `number` of the matrix as floats, as a table of embeddings gives it.
@@ -75,7 +83,7 @@ struct Matrix {
     const std::uint8_t* from = of(number);
     const float rate = scale[number];
     int64_t i = 0;
-    for (; i + 4 <= in; i += 4, from += kBlock * 4) {
+    for (; i + 4 <= in; i += 4, from += kBeside * 4) {
       for (int64_t j = 0; j < 4; j++) x[i + j] = (static_cast<int>(from[j]) - 128) * rate;
     }
     for (int64_t j = 0; i + j < in; j++) x[i + j] = (static_cast<int>(from[j]) - 128) * rate;
@@ -170,8 +178,8 @@ inline void finish(const Place& to, const Matrix& m, int64_t at, int64_t count, 
   const float *scales = m.scale + at, *bias = m.bias + at, scale = x.scale[n];
   alignas(64) float outputs[kGroup];
 #pragma omp simd
-  for (int64_t j = 0; j < count; j++) {
-    outputs[j] = static_cast<float>(sums[j] - excess) * (scales[j] * scale) + bias[j];
+  for (int64_t j = 0; j < count; j++) {  // in one rounding, wherever a row is computed
+    outputs[j] = std::fma(static_cast<float>(sums[j] - excess), scales[j] * scale, bias[j]);
   }
   if (to.then == Then::kStore) {
     std::memcpy(y, outputs, count * sizeof(float));
@@ -193,12 +201,13 @@ inline void tile(const Place& to, const Matrix& m, int64_t g, const Quantised& x
   const std::int8_t* rows = x.values.data() + first * x.stride;
   for (int64_t part = 0; part < kGroup; part += kPart) {
     Lanes lanes[R][kSide];
-    const std::uint8_t* w[kSide];
-    for (int64_t j = 0; j < kSide; j++) w[j] = m.of(g * kGroup + part + j * Lanes::kCount);
-    for (int64_t k = 0; k < m.quads; k++) {
+    const std::uint8_t* w = m.of(g * kGroup + part);
+    for (int64_t k = 0; k < m.quads; k++, w += kBeside * 4) {
       Lanes::Weights weights[kSide];
       for (int j = 0; j < kSide; j++) {
-        const std::uint8_t* from = w[j] + k * kBlock * 4;
+        constexpr int64_t kVectors = kBeside / Lanes::kCount;
+        const std::uint8_t* from =
+            w + j / kVectors * m.quads * kBeside * 4 + j % kVectors * Lanes::kCount * 4;
         weights[j] = Lanes::load(from);
         if (R > 1 && far) __builtin_prefetch(from + kAhead, 0, 2);
       }
@@ -296,11 +305,11 @@ inline void multiply_block(const std::int8_t* rows, int64_t stride, const std::u
   _tile_zero(2);
   for (int64_t k = 0; k < size; k += kBlockInputs) {
     if (kRows > 1 && next != nullptr) {  // with less work between them, its own guesses are as early
-      for (int64_t line = 0; line < kBlockInputs * kBlock; line += 64) {
-        __builtin_prefetch(next + k * kBlock + line, 0, 3);
+      for (int64_t line = 0; line < kBlockInputs * kBeside; line += 64) {
+        __builtin_prefetch(next + k * kBeside + line, 0, 3);
       }
     }
-    _tile_loadd(3, weights + k * kBlock, 64);
+    _tile_loadd(3, weights + k * kBeside, kBeside * 4);
     _tile_loadd(4, rows + k, stride);
     _tile_dpbsud(0, 4, 3);
     _tile_zero(4);

@@ -239,7 +239,7 @@ class Attention {
     scores_.resize(heads * length);
     for (int64_t head = 0; head < heads; head++) {
       const int64_t at = head * width;
-      float* scores = &scores_[head * length];
+      float* scores = scores_.data() + head * length;
       int64_t s = 0;
       for (; s + 4 <= length; s += 4) {
         const float* keys[4];
@@ -249,10 +249,10 @@ class Attention {
       for (; s < length; s++) scores[s] = dot(query + at, rows_[s] + key + at, width);
       for (s = 0; s < length; s++) scores[s] *= scale;
     }
-    for (int64_t head = 0; head < heads; head++) softmax(&scores_[head * length], length);
+    for (int64_t head = 0; head < heads; head++) softmax(scores_.data() + head * length, length);
     for (int64_t head = 0; head < heads; head++) {
       const int64_t at = head * width;
-      mix(context + at, &scores_[head * length], rows_.data(), length, value + at, width);
+      mix(context + at, scores_.data() + head * length, rows_.data(), length, value + at, width);
     }
   }
 

@@ -150,10 +150,10 @@ struct Pack {
         std::uint32_t quad;
         std::memcpy(&quad, from + k, 4);
         quad ^= 0x80808080u;
-        std::memcpy(to + k * seq2seq::kBlock, &quad, 4);
+        std::memcpy(to + k * seq2seq::kBeside, &quad, 4);
       }
       for (; k < in; k++) {
-        to[k / 4 * seq2seq::kBlock * 4 + k % 4] = static_cast<std::uint8_t>(from[k] + 128);
+        to[k / 4 * seq2seq::kBeside * 4 + k % 4] = static_cast<std::uint8_t>(from[k] + 128);
       }
     }
   }
