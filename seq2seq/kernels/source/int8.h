@@ -294,9 +294,10 @@ inline void finish_block(const Place& to, const Matrix& m, const Quantised& x, c
 // Sums of 16 outputs from `weights`, and of `kRows` blocks of rows. What is asked for early begins at
 // `next`, if anything.
 //
-// A register that holds nothing but zeros takes no space in the unit. Where two threads of a processor
-// share it, space is what it lacks: then every register that is cleared once it has been used, and every
-// sum less that is held, saves waiting. Four sums at a time, never cleared, take twice as long.
+// A register that was cleared takes no space in the unit, which at times has little of it (presumably
+// while another thread shares the processor): then every register that is cleared once it has been used,
+// and every sum less that is held, saves waiting. Measured at such times, four sums at a time that are
+// never cleared take twice as long; at others it makes no difference.
 template <int kRows>
 inline void multiply_block(const std::int8_t* rows, int64_t stride, const std::uint8_t* weights,
                            int64_t size, const std::uint8_t* next) {
