@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #if defined(__AMX_INT8__) && defined(__linux__)
@@ -255,36 +254,21 @@ struct Sums {
   int64_t at = 0;               // the first output
 };
 
-// Sums as outputs, as finish() makes them, with the arithmetic of a row in few instructions: for narrow
-// matrices it takes as long as the products.
-class Outputs {
- public:
-  Outputs(const Matrix& m, const Quantised& x, const Sums& sums)
-      : sums_(sums), rates_(x.scale.data() + sums.first), excesses_(x.excess.data() + sums.first),
-        scales_(_mm512_loadu_ps(m.scale + sums.at)), bias_(_mm512_loadu_ps(m.bias + sums.at)) {}
-
-  __m512 of(int64_t row) const {
-    const __m512i excess = _mm512_set1_epi32(excesses_[row]);
-    const __m512i sum = _mm512_sub_epi32(_mm512_load_si512(sums_.values[row]), excess);
-    const __m512 factors = _mm512_mul_ps(scales_, _mm512_set1_ps(rates_[row]));
-    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), factors, bias_);
-  }
-
- private:
-  const Sums& sums_;
-  const float* rates_;
-  const std::int32_t* excesses_;
-  const __m512 scales_, bias_;
-};
-
+// Sums as outputs. As finish(), with the arithmetic of a row in few instructions: for narrow matrices
+// it takes as long as the products.
 template <Then kThen>
 inline void finish_block(const Place& to, const Matrix& m, const Quantised& x, const Sums& sums) {
   const __mmask16 kept = first_lanes(m.out - sums.at);
-  const Outputs outputs(m, x, sums);
+  const __m512 scales = _mm512_loadu_ps(m.scale + sums.at), bias = _mm512_loadu_ps(m.bias + sums.at);
+  const float* rates = x.scale.data() + sums.first;
+  const std::int32_t* excesses = x.excess.data() + sums.first;
   float* y = to.of(sums.first, sums.at);
   const int64_t stride = to.stride, rows = sums.rows;
   for (int64_t r = 0; r < rows; r++, y += stride) {
-    __m512 output = outputs.of(r);
+    const __m512i excess = _mm512_set1_epi32(excesses[r]);
+    const __m512i sum = _mm512_sub_epi32(_mm512_load_si512(sums.values[r]), excess);
+    const __m512 factors = _mm512_mul_ps(scales, _mm512_set1_ps(rates[r]));
+    __m512 output = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), factors, bias);
     if (kThen == Then::kRelu) output = _mm512_max_ps(_mm512_setzero_ps(), output);  // keeps a NaN
     if (kThen == Then::kAdd) output = _mm512_add_ps(_mm512_maskz_loadu_ps(kept, y), output);
     _mm512_mask_storeu_ps(y, kept, output);
@@ -329,10 +313,10 @@ inline void multiply_block(const std::int8_t* rows, int64_t stride, const std::u
 }
 
 // Outputs `begin` to `end`, in groups, of all rows: 16 outputs of 48 rows at a time. While the matrix unit
-// works on sums, `finish` makes something of those before.
-template <class Finish>
-inline void groups_in_blocks(const Matrix& m, const Quantised& x, int64_t rows, int64_t begin,
-                             int64_t end, const Finish& finish) {
+// works on sums, those before become outputs.
+template <Then kThen>
+inline void groups_in_blocks(const Place& to, const Matrix& m, const Quantised& x, int64_t rows,
+                             int64_t begin, int64_t end) {
   Sums sums[2];
   int64_t turn = 0;
   shape_blocks();
@@ -349,7 +333,7 @@ inline void groups_in_blocks(const Matrix& m, const Quantised& x, int64_t rows, 
       } else {
         multiply_block<1>(block, x.stride, weights, m.in, next);
       }
-      finish(sums[turn ^ 1]);
+      finish_block<kThen>(to, m, x, sums[turn ^ 1]);
       Sums& fresh = sums[turn];
       _tile_stored(0, fresh.values[0], sizeof(fresh.values[0]));
       if (left > kBlock) _tile_stored(1, fresh.values[kBlock], sizeof(fresh.values[0]));
@@ -357,7 +341,7 @@ inline void groups_in_blocks(const Matrix& m, const Quantised& x, int64_t rows, 
       fresh.first = n, fresh.rows = std::min(left, kBlocks * kBlock), fresh.at = at;
     }
   }
-  finish(sums[turn ^ 1]);
+  finish_block<kThen>(to, m, x, sums[turn ^ 1]);
   _tile_release();
 }
 
@@ -372,18 +356,13 @@ inline void groups(const Place& to, const Matrix& m, const Quantised& x, int64_t
                    int64_t begin, int64_t end) {
 #if defined(SEQ2SEQ_MATRIX_UNIT)
   if (in_blocks(m, rows)) {
-    const auto with = [&](auto then) {
-      groups_in_blocks(m, x, rows, begin, end, [&](const Sums& sums) {
-        finish_block<decltype(then)::value>(to, m, x, sums);
-      });
-    };
     switch (to.then) {
       case Then::kStore:
-        return with(std::integral_constant<Then, Then::kStore>{});
+        return groups_in_blocks<Then::kStore>(to, m, x, rows, begin, end);
       case Then::kRelu:
-        return with(std::integral_constant<Then, Then::kRelu>{});
+        return groups_in_blocks<Then::kRelu>(to, m, x, rows, begin, end);
       case Then::kAdd:
-        return with(std::integral_constant<Then, Then::kAdd>{});
+        return groups_in_blocks<Then::kAdd>(to, m, x, rows, begin, end);
     }
   }
 #endif

@@ -191,7 +191,7 @@ class RowReader {
 
   Best best_;
   float largest_ = kNever, bar_ = kNever;
-  alignas(64) float sum_[kLanes] = {}, mean_[kLanes] = {};
+  float sum_[kLanes] = {}, mean_[kLanes] = {};
 };
 
 // What the largest of some rows are written to.
